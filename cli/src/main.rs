@@ -1,0 +1,2 @@
+//! thaw
+fn main() {}

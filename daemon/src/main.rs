@@ -1,0 +1,3 @@
+//! thawd
+#![forbid(unsafe_code)]
+fn main() {}
