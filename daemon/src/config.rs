@@ -1,0 +1,357 @@
+//! The settings of `thawd`: where each comes from, what it defaults to, and what it may be.
+//!
+//! `main` reads them once, at start, and hands each part of the daemon what it needs. A setting is taken from its flag,
+//! else its `THAW_` environment variable, else the file, else its default; every setting has all four, under one name.
+//! A [`Config`] that exists has been checked, so that nobody checks again.
+
+mod check;
+mod error;
+mod options;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches, ValueEnum, parser::ValueSource};
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+pub use self::error::{ConfigError, Origin};
+use self::options::{Arguments, Options};
+
+const MB: u64 = 1024 * 1024;
+const DEFAULT_RUN_DIR: &str = "/run/thaw";
+
+/// Every setting, as it takes effect.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Directory of everything that is kept: functions, packages, logs.
+    pub data_dir: PathBuf,
+    /// Directory of what lives only while the daemon runs.
+    pub run_dir: PathBuf,
+    /// Unix socket of the gRPC API.
+    pub socket: PathBuf,
+    /// Group whose members may use the socket; `None` leaves it to root.
+    pub socket_group: Option<String>,
+    /// Unix socket of dockerd.
+    pub docker_socket: PathBuf,
+    /// The static first process of every sandbox.
+    pub init: PathBuf,
+    /// Region that ARNs and `AWS_REGION` name.
+    pub region: String,
+    /// Memory that all sandboxes may have together, in MB.
+    pub memory_budget_mb: u32,
+    /// See [`Config::idle_timeout`].
+    pub idle_timeout_seconds: u32,
+    /// See [`Config::init_timeout`].
+    pub init_timeout_seconds: u32,
+    /// See [`Config::drain_limit`].
+    pub drain_limit_seconds: u32,
+    /// Containers that are started at the same time, at most.
+    pub concurrent_starts: u32,
+    /// Processes and threads that a sandbox may have.
+    pub pids_limit: u32,
+    /// See [`Config::package_max_zip_bytes`].
+    pub package_max_zip_mb: u32,
+    /// See [`Config::package_max_unpacked_bytes`].
+    pub package_max_unpacked_mb: u32,
+    /// Files, directories and links in a package, at most.
+    pub package_max_entries: u32,
+    /// See [`Config::log_retention`].
+    pub log_retention_days: u32,
+    /// See [`Config::log_group_max_bytes`].
+    pub log_group_max_mb: u32,
+    /// See [`Config::log_segment_bytes`].
+    pub log_segment_mb: u32,
+    /// See [`Config::log_invocation_max_bytes`].
+    pub log_invocation_max_kb: u32,
+    /// See [`Config::store_cache_bytes`].
+    pub store_cache_mb: u32,
+    /// Certificates that image builds shall trust, PEM.
+    pub ca_bundle: Option<PathBuf>,
+    /// Form of the daemon's own log.
+    pub log_format: LogFormat,
+    /// What the daemon logs of itself, as `tracing_subscriber::EnvFilter` reads it.
+    pub log_level: String,
+}
+
+/// Form of the daemon's own log.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// A line for people.
+    Text,
+    /// A JSON object a line, for programs.
+    Json,
+}
+
+/// What the defaults depend on.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Its memory in MB.
+    pub memory_mb: u32,
+    /// The directory that holds the running `thawd`.
+    pub program_dir: PathBuf,
+    /// The file that `SSL_CERT_FILE` names.
+    pub ssl_cert_file: Option<PathBuf>,
+}
+
+/// Where each setting came from, for messages. What isn't in it has its default.
+#[derive(Debug, Default)]
+struct Origins(BTreeMap<String, Origin>);
+
+impl Origins {
+    fn of(&self, setting: &str) -> Origin {
+        self.0.get(setting).cloned().unwrap_or(Origin::Default)
+    }
+}
+
+/// The command line and the environment of `thawd`, read but not yet put together with the file.
+#[derive(Debug)]
+pub struct CommandLine {
+    file: Option<PathBuf>,
+    check_only: bool,
+    given: Options,
+    origins: Origins,
+}
+
+impl CommandLine {
+    /// Reads the process's own command line and environment. Ends the process on `--help`, `--version` and bad usage.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self::read(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Reads `arguments`, the program's name first, and the environment.
+    ///
+    /// # Errors
+    /// What clap has to say, `--help` and `--version` among it.
+    pub fn read(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let matches = Arguments::command().try_get_matches_from(arguments)?;
+        let Arguments { config, check_config, options } = Arguments::from_arg_matches(&matches)?;
+        let origins = origins_of_arguments(&matches);
+        Ok(Self { file: config, check_only: check_config, given: options, origins })
+    }
+
+    /// Whether `--check-config` asks to check the settings only: print [`Config::to_toml`] and end.
+    #[must_use]
+    pub fn check_only(&self) -> bool {
+        self.check_only
+    }
+
+    /// The settings of this machine, from all sources.
+    ///
+    /// # Errors
+    /// The file cannot be read or isn't valid; a setting has a value that isn't allowed.
+    pub fn config(self) -> Result<Config, ConfigError> {
+        self.config_on(&Machine::look()?)
+    }
+
+    /// As [`CommandLine::config`], with the defaults of `machine`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn config_on(self, machine: &Machine) -> Result<Config, ConfigError> {
+        let mut origins = Origins::default();
+        if machine.ssl_cert_file.is_some() {
+            origins.0.insert("ca_bundle".to_owned(), Origin::Environment("SSL_CERT_FILE".to_owned()));
+        }
+        let mut given = Table::new();
+        if let Some(path) = &self.file {
+            given = to_table(&read_file(path)?)?;
+            origins.0.extend(given.keys().map(|setting| (setting.clone(), Origin::File(path.clone()))));
+        }
+        given.extend(to_table(&self.given)?);
+        origins.0.extend(self.origins.0);
+
+        let run_dir = given.get("run_dir").and_then(toml::Value::as_str).unwrap_or(DEFAULT_RUN_DIR);
+        let mut settings = to_table(&Config::defaults(Path::new(run_dir), machine))?;
+        settings.extend(given);
+        let config: Config = settings.try_into().map_err(|error| ConfigError::Incomplete(Box::new(error)))?;
+        check::check(&config, &origins)?;
+        Ok(config)
+    }
+}
+
+impl Config {
+    /// Every default, in one place.
+    #[must_use]
+    pub fn defaults(run_dir: &Path, machine: &Machine) -> Self {
+        Self {
+            data_dir: PathBuf::from("/var/lib/thaw"),
+            run_dir: run_dir.to_owned(),
+            socket: run_dir.join("thawd.sock"),
+            socket_group: None,
+            docker_socket: PathBuf::from("/var/run/docker.sock"),
+            init: machine.program_dir.join("thaw-init"),
+            region: "us-east-1".to_owned(),
+            // The rest is for the kernel, dockerd, the daemon and the page cache.
+            memory_budget_mb: machine.memory_mb / 4 * 3,
+            idle_timeout_seconds: 600,
+            init_timeout_seconds: 10,
+            drain_limit_seconds: 30,
+            concurrent_starts: 4,
+            pids_limit: 1_024,
+            package_max_zip_mb: 50,
+            package_max_unpacked_mb: 250,
+            package_max_entries: 20_000,
+            log_retention_days: 14,
+            log_group_max_mb: 256,
+            log_segment_mb: 8,
+            log_invocation_max_kb: 10_240,
+            store_cache_mb: 16,
+            ca_bundle: machine.ssl_cert_file.clone(),
+            log_format: LogFormat::Auto,
+            log_level: "info".to_owned(),
+        }
+    }
+
+    /// All settings as a configuration file would say them.
+    ///
+    /// # Errors
+    /// A path is not UTF-8.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self).map_err(|error| ConfigError::NotText(Box::new(error)))
+    }
+
+    /// How long a sandbox may be idle before it is removed.
+    #[must_use]
+    pub fn idle_timeout(&self) -> Duration {
+        Duration::from_secs(self.idle_timeout_seconds.into())
+    }
+
+    /// How long the init phase of a function may take.
+    #[must_use]
+    pub fn init_timeout(&self) -> Duration {
+        Duration::from_secs(self.init_timeout_seconds.into())
+    }
+
+    /// How long running invocations are given when the daemon stops.
+    #[must_use]
+    pub fn drain_limit(&self) -> Duration {
+        Duration::from_secs(self.drain_limit_seconds.into())
+    }
+
+    /// Memory that all sandboxes may have together.
+    #[must_use]
+    pub fn memory_budget_bytes(&self) -> u64 {
+        u64::from(self.memory_budget_mb) * MB
+    }
+
+    /// Size of a package's zip file, at most.
+    #[must_use]
+    pub fn package_max_zip_bytes(&self) -> u64 {
+        u64::from(self.package_max_zip_mb) * MB
+    }
+
+    /// Size of a package once unpacked, at most.
+    #[must_use]
+    pub fn package_max_unpacked_bytes(&self) -> u64 {
+        u64::from(self.package_max_unpacked_mb) * MB
+    }
+
+    /// How long log lines are kept.
+    #[must_use]
+    pub fn log_retention(&self) -> Duration {
+        Duration::from_secs(u64::from(self.log_retention_days) * 86_400)
+    }
+
+    /// Disk that one log group may take.
+    #[must_use]
+    pub fn log_group_max_bytes(&self) -> u64 {
+        u64::from(self.log_group_max_mb) * MB
+    }
+
+    /// Size at which a new log segment file is begun.
+    #[must_use]
+    pub fn log_segment_bytes(&self) -> u64 {
+        u64::from(self.log_segment_mb) * MB
+    }
+
+    /// What one invocation may log.
+    #[must_use]
+    pub fn log_invocation_max_bytes(&self) -> u64 {
+        u64::from(self.log_invocation_max_kb) * 1024
+    }
+
+    /// The cache that the state store is given. It takes about ten times as much memory.
+    #[must_use]
+    pub fn store_cache_bytes(&self) -> u64 {
+        u64::from(self.store_cache_mb) * MB
+    }
+}
+
+impl Machine {
+    /// Looks at the machine that this process runs on.
+    ///
+    /// # Errors
+    /// The kernel does not say.
+    pub fn look() -> Result<Self, ConfigError> {
+        let memory_mb = fs::read_to_string("/proc/meminfo").and_then(|text| parse_memory_mb(&text)).map_err(
+            |source| ConfigError::Machine { what: "/proc/meminfo", setting: "memory_budget_mb", source },
+        )?;
+        let program = std::env::current_exe().map_err(|source| ConfigError::Machine {
+            what: "the path of the running program",
+            setting: "init",
+            source,
+        })?;
+        Ok(Self {
+            memory_mb,
+            program_dir: program.parent().unwrap_or(Path::new("/")).to_owned(),
+            ssl_cert_file: std::env::var_os("SSL_CERT_FILE")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
+        })
+    }
+}
+
+/// `MemTotal:       16384000 kB`
+fn parse_memory_mb(meminfo: &str) -> io::Result<u32> {
+    meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))
+        .and_then(|rest| rest.trim().strip_suffix("kB"))
+        .and_then(|kb| kb.trim().parse::<u64>().ok())
+        .and_then(|kb| u32::try_from(kb / 1024).ok())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it has no line `MemTotal: N kB`"))
+}
+
+fn read_file(path: &Path) -> Result<Options, ConfigError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    toml::from_str(&text)
+        .map_err(|error| ConfigError::Invalid { path: path.to_owned(), source: Box::new(error) })
+}
+
+fn to_table(settings: &impl Serialize) -> Result<Table, ConfigError> {
+    Table::try_from(settings).map_err(|error| ConfigError::NotText(Box::new(error)))
+}
+
+fn origins_of_arguments(matches: &ArgMatches) -> Origins {
+    let command = Arguments::command();
+    let origin = |argument: &clap::Arg| match matches.value_source(argument.get_id().as_str())? {
+        ValueSource::EnvVariable => {
+            Some(Origin::Environment(argument.get_env()?.to_string_lossy().into_owned()))
+        }
+        ValueSource::CommandLine => Some(Origin::Flag(argument.get_long()?.to_owned())),
+        _ => None,
+    };
+    Origins(
+        command
+            .get_arguments()
+            .filter_map(|argument| Some((argument.get_id().to_string(), origin(argument)?)))
+            .collect(),
+    )
+}
