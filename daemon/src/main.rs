@@ -1,3 +1,218 @@
-//! thawd
+//! thawd: reads its settings, takes stock of the machine, puts the layers together, serves, and leaves nothing behind.
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use thaw_daemon::{
+    api::grpc::{self, Doors},
+    clock::{SharedClock, SystemClock},
+    config::{CommandLine, Config},
+    functions::{FunctionRegistry, PackageLimits, PackageStore, Region, RegistryOptions},
+    identity::AccountId,
+    invoke::{Invoker, Recipes},
+    logs::{LogSettings, LogStore},
+    runtimes::{CatalogOptions, RuntimeCatalog},
+    sandbox::{Engine, Host, HostParts, Pool, SandboxSettings, cgroup::CgroupHost},
+    store::{Store, StoreOptions},
+    telemetry,
+};
+use thaw_kernel::disk::DiskTemplates;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How long connections may take to close once nothing runs any more.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    let command_line = CommandLine::of_process();
+    let check_only = command_line.check_only();
+    let config = match command_line.config() {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("thawd: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    if check_only {
+        return match config.to_toml() {
+            Ok(settings) => {
+                print!("{settings}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("thawd: {error}");
+                ExitCode::from(2)
+            }
+        };
+    }
+    if let Err(error) = telemetry::start(config.log_format, &config.log_level) {
+        eprintln!("thawd: {error}");
+        return ExitCode::from(2);
+    }
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, whatever the log's format is: this is what a person or an init system shows.
+            eprintln!("thawd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: Config) -> anyhow::Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        bail!(
+            "thawd makes namespaces, mounts and cgroups, for which it must be root: start it with sudo or as a service"
+        );
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the executor")?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let clock: SharedClock = Arc::new(SystemClock);
+    let started = clock.now();
+    if !config.init.is_file() {
+        bail!(
+            "the sandboxes' first process is not at {}: build it with `cargo rustc -p thaw-init --release -- -C \
+             target-feature=+crt-static`, or name it with the setting `init`",
+            config.init.display()
+        );
+    }
+    std::fs::create_dir_all(&config.run_dir)
+        .with_context(|| format!("making {}", config.run_dir.display()))?;
+
+    // The store's lock comes first: whoever holds it may remove what carries its instance id.
+    let store = Store::open(&StoreOptions {
+        cache_bytes: config.store_cache_bytes(),
+        ..StoreOptions::new(&config.data_dir)
+    })?;
+    let packages = PackageStore::open(
+        config.data_dir.join("packages"),
+        PackageLimits {
+            max_zip_bytes: config.package_max_zip_bytes(),
+            max_unpacked_bytes: config.package_max_unpacked_bytes(),
+            max_entries: u64::from(config.package_max_entries),
+        },
+    )?;
+    let region: Region = config.region.parse()?;
+    let registry = FunctionRegistry::open(
+        store.clone(),
+        packages.clone(),
+        Arc::clone(&clock),
+        RegistryOptions { region: region.clone(), account: AccountId::DEFAULT },
+    )
+    .await?;
+    let logs = LogStore::open(config.data_dir.join("logs"), LogSettings::from(&config), Arc::clone(&clock))?;
+
+    let engine = Arc::new(Engine::new(&config.docker_socket)?.negotiate().await?);
+    let info = engine.info().await?;
+    let cgroups = CgroupHost::detect()?;
+    let runtimes = Arc::new(RuntimeCatalog::new(
+        engine.docker().clone(),
+        CatalogOptions { ca_bundle: config.ca_bundle.clone(), ..CatalogOptions::default() },
+    ));
+    let host = Arc::new(Host::new(HostParts {
+        engine,
+        cgroup_driver: info.cgroup_driver,
+        cgroups,
+        disks: Arc::new(DiskTemplates::open(&config.data_dir.join("disks"))?),
+        logs: logs.clone(),
+        clock,
+        instance: store.instance_id().to_string().into(),
+        run_dir: config.run_dir.clone(),
+        init: config.init.clone(),
+        settings: SandboxSettings {
+            memory_budget_mb: u64::from(config.memory_budget_mb),
+            idle_timeout: config.idle_timeout(),
+            init_timeout: config.init_timeout(),
+            concurrent_starts: config.concurrent_starts as usize,
+            pids_limit: config.pids_limit,
+            log_invocation_limit: usize::try_from(config.log_invocation_max_bytes()).unwrap_or(usize::MAX),
+        },
+    }));
+    let swept = host.sweep().await.context("removing what an earlier life of this daemon left")?;
+    tracing::info!(
+        docker = info.version,
+        cgroup = host.cgroups.version().number(),
+        freezer = %host.freezer,
+        swept.containers,
+        swept.directories,
+        swept.loop_devices,
+        functions = registry.len(),
+        "thawd starts"
+    );
+    tell_missing_images(&runtimes).await;
+
+    let pool = Pool::new(Arc::clone(&host));
+    let recipes = Recipes::new(registry.clone(), Arc::clone(&runtimes));
+    let invoker = Invoker::new(registry.clone(), recipes, pool.clone());
+    let stop = CancellationToken::new();
+    let changes = tokio::spawn(invoker.clone().follow_changes(stop.clone()));
+    let doors = Doors {
+        invoker: invoker.clone(),
+        registry: registry.clone(),
+        pool: pool.clone(),
+        logs: logs.clone(),
+        runtimes,
+        region,
+        data_dir: config.data_dir.clone(),
+        started,
+        drain_limit: config.drain_limit(),
+    };
+    let mut serving = {
+        let (socket, group, stop) = (config.socket.clone(), config.socket_group.clone(), stop.clone());
+        tokio::spawn(async move { grpc::serve(doors, &socket, group.as_deref(), stop).await })
+    };
+    let mut early = None;
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+        reason = store.failed() => early = Some(anyhow::Error::new(reason)),
+        ended = &mut serving => early = Some(match ended {
+            Ok(Ok(())) => anyhow::anyhow!("the gRPC server ended by itself"),
+            Ok(Err(error)) => error.into(),
+            Err(error) => error.into(),
+        }),
+    }
+
+    // Running calls first, while their callers are still connected; then the connections.
+    let (aborted, removed) = tokio::select! {
+        drained = pool.drain(config.drain_limit()) => drained,
+        // Who asks twice does not want to wait.
+        _ = terminate.recv() => pool.drain(Duration::ZERO).await,
+        _ = interrupt.recv() => pool.drain(Duration::ZERO).await,
+    };
+    invoker.close().await;
+    stop.cancel();
+    if !serving.is_finished() && tokio::time::timeout(CLOSE_LIMIT, &mut serving).await.is_err() {
+        tracing::info!("connections that were still open are closed");
+        serving.abort();
+    }
+    changes.await.context("following changes")?;
+    pool.close().await;
+    registry.close().await;
+    host.remove_cgroup_parents();
+    logs.shutdown().await;
+    store.close().await;
+    // The next start would replace it; a socket that nobody serves only puzzles people.
+    let _ = std::fs::remove_file(&config.socket);
+    tracing::info!(aborted, removed, "thawd ends");
+    early.map_or(Ok(()), Err)
+}
+
+/// Calls of functions whose image is missing are refused with the same words; this is for whoever reads the log first.
+async fn tell_missing_images(runtimes: &RuntimeCatalog) {
+    match runtimes.list().await {
+        Ok(list) if list.iter().any(|runtime| runtime.built) => {}
+        Ok(list) => {
+            let example = list.first().map_or("python3.13", |runtime| runtime.name.as_str());
+            tracing::warn!("no runtime image is built yet; run: thaw runtime build {example}");
+        }
+        Err(error) => tracing::warn!(%error, "the runtime images could not be listed"),
+    }
+}

@@ -1,0 +1,169 @@
+//! AdminService.
+
+use std::{path::PathBuf, time::Duration};
+
+use thaw_proto::v1::{
+    CollectGarbageRequest, CollectGarbageResponse, DrainRequest, DrainResponse, GetStatusRequest,
+    GetStatusResponse, ListSandboxesRequest, ListSandboxesResponse, ResumeRequest, ResumeResponse, Sandbox,
+    SandboxState, StopSandboxRequest, StopSandboxResponse, admin_service_server::AdminService,
+};
+use time::OffsetDateTime;
+use tonic::{Request, Response, Status};
+
+use super::{
+    error::{Refusal, invalid, not_found},
+    wire::{duration, parse_reference, timestamp},
+};
+use crate::{
+    functions::{FunctionRegistry, Region},
+    logs::LogStore,
+    sandbox::{Phase, Pool, SandboxInfo},
+};
+
+#[derive(Debug)]
+pub(super) struct Admin {
+    pub(super) pool: Pool,
+    pub(super) registry: FunctionRegistry,
+    pub(super) logs: LogStore,
+    pub(super) region: Region,
+    pub(super) data_dir: PathBuf,
+    pub(super) started: OffsetDateTime,
+    pub(super) drain_limit: Duration,
+}
+
+#[tonic::async_trait]
+impl AdminService for Admin {
+    async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+        let host = self.pool.host();
+        let (engine_version, engine_problem) = match host.engine.info().await {
+            Ok(info) => (info.version, String::new()),
+            Err(error) => (String::new(), error.to_string()),
+        };
+        let counts = self.pool.counts();
+        let (memory_reserved, memory_budget) = self.pool.memory();
+        Ok(Response::new(GetStatusResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: Some(timestamp(self.started)),
+            draining: self.pool.is_draining(),
+            functions: self.registry.len() as u64,
+            sandboxes_starting: counts.starting,
+            sandboxes_idle: counts.idle,
+            sandboxes_busy: counts.busy,
+            sandboxes_stopping: counts.stopping,
+            memory_budget,
+            memory_reserved,
+            engine_version,
+            engine_problem,
+            cgroup_version: host.cgroups.version().number(),
+            freezer: host.freezer.to_string(),
+            data_dir: self.data_dir.display().to_string(),
+            package_bytes: self.registry.package_bytes().await.map_err(Refusal::from)?,
+            log_bytes: self.logs.bytes_on_disk(),
+        }))
+    }
+
+    async fn list_sandboxes(
+        &self,
+        request: Request<ListSandboxesRequest>,
+    ) -> Result<Response<ListSandboxesResponse>, Status> {
+        let wanted = match request.into_inner().function_name.as_str() {
+            "" => None,
+            name => {
+                let reference = parse_reference(name, &self.region)?;
+                self.registry.resolve(&reference, None).map_err(Refusal::from)?;
+                Some(reference.name().to_string())
+            }
+        };
+        let sandboxes = self
+            .pool
+            .list()
+            .into_iter()
+            .filter(|info| wanted.as_ref().is_none_or(|name| *info.member.spec.function_name == **name))
+            .map(sandbox)
+            .collect();
+        Ok(Response::new(ListSandboxesResponse { sandboxes }))
+    }
+
+    async fn stop_sandbox(
+        &self,
+        request: Request<StopSandboxRequest>,
+    ) -> Result<Response<StopSandboxResponse>, Status> {
+        let StopSandboxRequest { id, after_call } = request.into_inner();
+        if id.is_empty() {
+            return Err(invalid("id", "name a sandbox, as `thaw admin sandboxes` shows them"));
+        }
+        let mut found = self.pool.list().into_iter().filter(|info| info.member.id.as_str().starts_with(&id));
+        match (found.next(), found.next()) {
+            (None, _) => {
+                Err(not_found(format!("no sandbox's id begins with {id}; see `thaw admin sandboxes`")))
+            }
+            (Some(_), Some(_)) => Err(invalid("id", format!("more than one sandbox's id begins with {id}"))),
+            (Some(info), None) => {
+                self.pool.stop(&info.member, after_call).await;
+                Ok(Response::new(StopSandboxResponse {}))
+            }
+        }
+    }
+
+    async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
+        let limit = match request.into_inner().limit {
+            None => self.drain_limit,
+            Some(limit) => Duration::try_from(limit)
+                .map_err(|_| invalid("limit", "must be a duration of zero or more"))?,
+        };
+        // A caller that hangs up does not end a drain half-way.
+        let pool = self.pool.clone();
+        let (aborted, removed) = tokio::spawn(async move { pool.drain(limit).await })
+            .await
+            .map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(DrainResponse { aborted, removed }))
+    }
+
+    async fn resume(&self, _: Request<ResumeRequest>) -> Result<Response<ResumeResponse>, Status> {
+        self.pool.resume();
+        Ok(Response::new(ResumeResponse {}))
+    }
+
+    async fn collect_garbage(
+        &self,
+        request: Request<CollectGarbageRequest>,
+    ) -> Result<Response<CollectGarbageResponse>, Status> {
+        let dry_run = request.into_inner().dry_run;
+        let packages = self.registry.collect_garbage(dry_run).await.map_err(Refusal::from)?;
+        let logs = self.logs.collect_garbage(dry_run).await.map_err(Refusal::from)?;
+        Ok(Response::new(CollectGarbageResponse {
+            packages: count(packages.packages),
+            log_segments: count(logs.segments),
+            bytes: packages.bytes + logs.bytes,
+        }))
+    }
+}
+
+/// A count as the wire has it; there are no four thousand million of anything here.
+fn count(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn sandbox(info: SandboxInfo) -> Sandbox {
+    let SandboxInfo { member, phase, in_phase, memory_used } = info;
+    let state = match phase {
+        Phase::Queued => SandboxState::Starting,
+        Phase::Starting if member.container.get().is_some() => SandboxState::Initialising,
+        Phase::Starting => SandboxState::Starting,
+        Phase::Idle => SandboxState::Idle,
+        Phase::Busy | Phase::Finishing => SandboxState::Busy,
+        Phase::Stopping => SandboxState::Stopping,
+    };
+    Sandbox {
+        id: member.id.to_string(),
+        container_id: member.container.get().cloned().unwrap_or_default(),
+        function_arn: format!("{}:{}", member.spec.function_arn, member.spec.version),
+        state: state.into(),
+        memory_size: member.spec.memory_mb,
+        created: Some(timestamp(member.created)),
+        in_state: Some(duration(in_phase)),
+        invocations: member.invocations.load(std::sync::atomic::Ordering::Relaxed),
+        log_stream_name: member.log_stream.to_string(),
+        memory_used,
+    }
+}

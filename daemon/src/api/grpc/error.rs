@@ -1,0 +1,149 @@
+//! From the layers' errors to gRPC statuses: the one place where that is decided.
+//!
+//! The reasons and what they mean are listed at the top of functions.proto.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::{
+    functions::{FunctionError, PackageError},
+    invoke::InvokeError,
+    logs::LogError,
+    runtimes::RuntimeError,
+    sandbox::AcquireError,
+    store::StoreError,
+};
+
+/// The domain of every `ErrorInfo`.
+const DOMAIN: &str = "thaw";
+
+fn status(code: Code, reason: &str, message: impl Into<String>) -> Status {
+    let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    Status::with_error_details(code, message, details)
+}
+
+/// A field of the request is at fault.
+pub(super) fn invalid(field: &str, why: impl Into<Cow<'static, str>>) -> Status {
+    let why = why.into();
+    let mut details = ErrorDetails::with_bad_request_violation(field, why.as_ref());
+    details.set_error_info("INVALID_PARAMETER_VALUE", DOMAIN, HashMap::new());
+    Status::with_error_details(Code::InvalidArgument, format!("{field}: {why}"), details)
+}
+
+/// What was named does not exist.
+pub(super) fn not_found(message: String) -> Status {
+    status(Code::NotFound, "RESOURCE_NOT_FOUND", message)
+}
+
+/// A defect or a broken disk. The caller gets the sentence, the log gets the sources too.
+fn internal(error: &(dyn std::error::Error + 'static)) -> Status {
+    tracing::error!(error, "an operation failed inside");
+    status(Code::Internal, "INTERNAL", error.to_string())
+}
+
+/// An error of any layer, as a status. `?` in a service method goes through this.
+#[derive(Debug)]
+pub(super) struct Refusal(Status);
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        refusal.0
+    }
+}
+
+impl From<InvokeError> for Refusal {
+    fn from(error: InvokeError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            InvokeError::Function(error) => return error.into(),
+            InvokeError::Runtime(error) => return error.into(),
+            InvokeError::PayloadTooLarge { .. } => {
+                status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", message)
+            }
+            InvokeError::PayloadNotJson(_) | InvokeError::PayloadNotUtf8(_) => invalid("payload", message),
+            InvokeError::Acquire(AcquireError::Draining) => status(Code::Unavailable, "DRAINING", message),
+            InvokeError::Acquire(AcquireError::TooManyRequests { .. }) => {
+                status(Code::ResourceExhausted, "TOO_MANY_REQUESTS", message)
+            }
+            InvokeError::Acquire(_) | InvokeError::Job(_) => status(Code::Unavailable, "SERVICE", message),
+            InvokeError::LogGroup(_) | InvokeError::Broken => internal(&error),
+        })
+    }
+}
+
+impl From<FunctionError> for Refusal {
+    fn from(error: FunctionError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            FunctionError::InvalidField(error) => invalid(error.field, error.message),
+            FunctionError::NotFound { .. } | FunctionError::OtherRegion { .. } => not_found(message),
+            FunctionError::AlreadyExists { .. } | FunctionError::UpdateInProgress { .. } => {
+                status(Code::AlreadyExists, "RESOURCE_CONFLICT", message)
+            }
+            FunctionError::PreconditionFailed => {
+                status(Code::FailedPrecondition, "PRECONDITION_FAILED", message)
+            }
+            FunctionError::TooLarge { .. } => status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", message),
+            FunctionError::Interrupted => status(Code::Unavailable, "DRAINING", message),
+            FunctionError::Package(error) => return error.into(),
+            FunctionError::Store(error) => return error.into(),
+        })
+    }
+}
+
+impl From<PackageError> for Refusal {
+    fn from(error: PackageError) -> Self {
+        Self(match &error {
+            PackageError::ArchiveTooLarge { .. } => {
+                status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", error.to_string())
+            }
+            error if error.is_fault_of_archive() => invalid("chunk", error.to_string()),
+            error => internal(error),
+        })
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self(match &error {
+            StoreError::BlobTooLarge { limit } => status(
+                Code::ResourceExhausted,
+                "REQUEST_TOO_LARGE",
+                format!("the package is larger than {limit} bytes (setting package_max_zip_mb)"),
+            ),
+            StoreError::Closed => status(Code::Unavailable, "DRAINING", error.to_string()),
+            error => internal(error),
+        })
+    }
+}
+
+impl From<RuntimeError> for Refusal {
+    fn from(error: RuntimeError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            RuntimeError::NotKnown { .. } => not_found(message),
+            RuntimeError::NotBuilt { .. } => status(Code::FailedPrecondition, "RUNTIME_NOT_BUILT", message),
+            RuntimeError::Building { .. } => status(Code::FailedPrecondition, "RESOURCE_CONFLICT", message),
+            RuntimeError::NoMmdebstrap(_)
+            | RuntimeError::Mmdebstrap(_)
+            | RuntimeError::Build(_)
+            | RuntimeError::TimedOut { .. }
+            | RuntimeError::File { .. } => status(Code::FailedPrecondition, "BUILD_FAILED", message),
+            RuntimeError::Engine { .. } | RuntimeError::EngineSilent { .. } => {
+                status(Code::Unavailable, "SERVICE", message)
+            }
+        })
+    }
+}
+
+impl From<LogError> for Refusal {
+    fn from(error: LogError) -> Self {
+        Self(match &error {
+            LogError::PageToken => invalid("page_token", error.to_string()),
+            LogError::Stopped => status(Code::Unavailable, "DRAINING", error.to_string()),
+            error => internal(error),
+        })
+    }
+}

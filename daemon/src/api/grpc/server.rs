@@ -1,0 +1,177 @@
+//! The gRPC server on its Unix socket.
+
+use std::{
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use nix::unistd::{Group, chown};
+use thaw_proto::{
+    FILE_DESCRIPTOR_SET,
+    v1::{
+        admin_service_server::AdminServiceServer, function_service_server::FunctionServiceServer,
+        invocation_service_server::InvocationServiceServer, log_service_server::LogServiceServer,
+        runtime_service_server::RuntimeServiceServer,
+    },
+};
+use time::OffsetDateTime;
+use tokio::net::{UnixListener, UnixStream};
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use super::{admin::Admin, functions::Functions, invocation::Invocations, logs::Logs, runtimes::Runtimes};
+use crate::{
+    functions::{FunctionRegistry, Region},
+    invoke::{Invoker, PAYLOAD_LIMIT},
+    logs::LogStore,
+    runtimes::RuntimeCatalog,
+    sandbox::Pool,
+};
+
+/// The most bytes of a message: a payload of 6 MB, or a response of a little more, and room for everything around it.
+const MESSAGE_LIMIT: usize = PAYLOAD_LIMIT + 256 * 1024;
+
+/// Streams that one connection may have open: calls that wait for their functions are many and cheap.
+const CONCURRENT_STREAMS: u32 = 10_000;
+
+/// What the services work with.
+#[derive(Clone, Debug)]
+pub struct Doors {
+    /// Makes calls.
+    pub invoker: Invoker,
+    /// The control plane.
+    pub registry: FunctionRegistry,
+    /// Every sandbox.
+    pub pool: Pool,
+    /// What functions printed.
+    pub logs: LogStore,
+    /// The images.
+    pub runtimes: Arc<RuntimeCatalog>,
+    /// The region that ARNs carry.
+    pub region: Region,
+    /// Where state is kept, for people.
+    pub data_dir: PathBuf,
+    /// When the daemon started.
+    pub started: OffsetDateTime,
+    /// How long a drain waits for running calls, unless it is told.
+    pub drain_limit: Duration,
+}
+
+/// Why the server could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Somebody answers on the socket.
+    #[error("another daemon listens on {0}; stop it, or set `socket` to another path")]
+    InUse(PathBuf),
+    /// The group does not exist.
+    #[error("socket_group: there is no group {0} on this machine")]
+    NoSuchGroup(String),
+    /// The socket could not be made.
+    #[error("could not listen on {path}: {source}")]
+    Listen {
+        /// The socket.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The server broke.
+    #[error("the gRPC server ended: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The descriptors that were compiled in are broken.
+    #[error("reflection can't be served: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Serves until `stop`, then lets open calls end. Health is SERVING from the moment the socket is there.
+///
+/// # Errors
+/// See [`ServeError`].
+pub async fn serve(
+    doors: Doors,
+    socket: &Path,
+    group: Option<&str>,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    let listener = listen(socket, group).await?;
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let functions = FunctionServiceServer::new(Functions {
+        registry: doors.registry.clone(),
+        runtimes: Arc::clone(&doors.runtimes),
+        region: doors.region.clone(),
+    });
+    let invocations = Invocations { invoker: doors.invoker, region: doors.region.clone() };
+    let admin = Admin {
+        pool: doors.pool,
+        registry: doors.registry,
+        logs: doors.logs.clone(),
+        region: doors.region.clone(),
+        data_dir: doors.data_dir,
+        started: doors.started,
+        drain_limit: doors.drain_limit,
+    };
+    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    health.set_serving::<InvocationServiceServer<Invocations>>().await;
+    let stopping = {
+        let stop = stop.clone();
+        async move {
+            stop.cancelled().await;
+            health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+            health.set_not_serving::<InvocationServiceServer<Invocations>>().await;
+        }
+    };
+    tracing::info!(socket = %socket.display(), "serving gRPC");
+    Server::builder()
+        .max_concurrent_streams(CONCURRENT_STREAMS)
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(
+            functions.max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT),
+        )
+        .add_service(
+            InvocationServiceServer::new(invocations)
+                .max_decoding_message_size(MESSAGE_LIMIT)
+                .max_encoding_message_size(MESSAGE_LIMIT),
+        )
+        .add_service(LogServiceServer::new(Logs { logs: doors.logs, region: doors.region, stop }))
+        .add_service(RuntimeServiceServer::new(Runtimes { runtimes: doors.runtimes }))
+        .add_service(AdminServiceServer::new(admin))
+        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stopping)
+        .await?;
+    Ok(())
+}
+
+/// Makes the socket: mode 0660, of root and the configured group. One that a daemon left behind is replaced; one on
+/// which somebody answers is not.
+async fn listen(socket: &Path, group: Option<&str>) -> Result<UnixListener, ServeError> {
+    let failed = |source| ServeError::Listen { path: socket.to_owned(), source };
+    match fs::symlink_metadata(socket) {
+        Ok(found) if found.file_type().is_socket() => {
+            if UnixStream::connect(socket).await.is_ok() {
+                return Err(ServeError::InUse(socket.to_owned()));
+            }
+            fs::remove_file(socket).map_err(failed)?;
+        }
+        // A file that is no socket was not made by a daemon: binding fails on it and names it.
+        Ok(_) | Err(_) => {}
+    }
+    if let Some(parent) = socket.parent() {
+        fs::create_dir_all(parent).map_err(failed)?;
+    }
+    let listener = UnixListener::bind(socket).map_err(failed)?;
+    fs::set_permissions(socket, Permissions::from_mode(0o660)).map_err(failed)?;
+    if let Some(name) = group {
+        let found = Group::from_name(name).map_err(|error| failed(error.into()))?;
+        let found = found.ok_or_else(|| ServeError::NoSuchGroup(name.to_owned()))?;
+        chown(socket, None, Some(found.gid)).map_err(|error| failed(error.into()))?;
+    }
+    Ok(listener)
+}

@@ -1,0 +1,3 @@
+//! The front doors. Each translates a wire protocol to the domain and back, and decides nothing.
+
+pub mod grpc;

@@ -1,0 +1,134 @@
+//! Invocations: from a name and a payload to the function's answer.
+//!
+//! Called by the front doors in `api`. Finds the version that a name means, turns it into a recipe for sandboxes
+//! ([`recipes`]), gets a sandbox from the pool and runs the call in it ([`synchronous`]).
+
+mod client_context;
+mod environment;
+mod recipes;
+mod synchronous;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use client_context::ClientContext;
+pub use recipes::Recipes;
+
+use crate::{
+    functions::{self, FunctionReference, FunctionRegistry, Qualifier},
+    logs::GroupKeyError,
+    runtime_api::RequestId,
+    runtimes::RuntimeError,
+    sandbox::{AcquireError, JobError, Outcome, Pool},
+};
+
+/// The most bytes of a synchronous invocation's payload: 6 MB. Source: Lambda quotas.
+pub const PAYLOAD_LIMIT: usize = 6_291_456;
+
+/// What a caller asks for.
+#[derive(Debug)]
+pub struct Invocation {
+    /// Whom to call.
+    pub function: FunctionReference,
+    /// Which version, if the reference does not say.
+    pub qualifier: Option<Qualifier>,
+    /// JSON; empty stands for `{}`.
+    pub payload: Bytes,
+    /// JSON for `context.client_context`.
+    pub client_context: Option<ClientContext>,
+    /// Whether the end of the log is wanted.
+    pub tail: bool,
+}
+
+/// What a caller gets.
+#[derive(Debug)]
+pub struct Invoked {
+    /// The invocation's id.
+    pub request_id: RequestId,
+    /// The version that ran.
+    pub executed_version: String,
+    /// What it answered.
+    pub outcome: Outcome,
+}
+
+/// Why a call was not made. A function that failed is an [`Outcome`], not one of these.
+#[derive(Debug, thiserror::Error)]
+pub enum InvokeError {
+    /// The name means nothing, or nothing that can run.
+    #[error(transparent)]
+    Function(#[from] functions::FunctionError),
+    /// The runtime's image is not there.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The payload is over its limit.
+    #[error("the payload is {size} bytes long, and a synchronous invocation takes at most {PAYLOAD_LIMIT}")]
+    PayloadTooLarge {
+        /// Its size in bytes.
+        size: usize,
+    },
+    /// The payload is no JSON.
+    #[error("Could not parse request body into json: {0}")]
+    PayloadNotJson(serde_json::Error),
+    /// The payload is no text.
+    #[error("Could not parse request body into json: {0}")]
+    PayloadNotUtf8(std::str::Utf8Error),
+    /// No sandbox was to be had.
+    #[error(transparent)]
+    Acquire(AcquireError),
+    /// The sandbox was lost, perhaps after the function began.
+    #[error(transparent)]
+    Job(JobError),
+    /// The function's log group can't be named.
+    #[error(transparent)]
+    LogGroup(#[from] GroupKeyError),
+    /// A defect.
+    #[error("the invocation's task ended without an answer")]
+    Broken,
+}
+
+/// Makes calls. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Invoker {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    registry: FunctionRegistry,
+    recipes: Recipes,
+    pool: Pool,
+    calls: TaskTracker,
+}
+
+impl Invoker {
+    /// Calls functions of `registry` in sandboxes of `pool`.
+    #[must_use]
+    pub fn new(registry: FunctionRegistry, recipes: Recipes, pool: Pool) -> Self {
+        Self { inner: Arc::new(Inner { registry, recipes, pool, calls: TaskTracker::new() }) }
+    }
+
+    /// Retires sandboxes of functions as they change, until `stop`.
+    pub async fn follow_changes(self, stop: CancellationToken) {
+        let mut changes = self.inner.registry.subscribe();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                change = changes.recv() => match change {
+                    Ok(change) => self.inner.recipes.retire(&change, &self.inner.pool),
+                    // Too many at once: look at every function that has sandboxes.
+                    Err(RecvError::Lagged(_)) => self.inner.recipes.retire_changed(&self.inner.pool),
+                    Err(RecvError::Closed) => return,
+                },
+            }
+        }
+    }
+
+    /// Waits for the last call. Call after the pool was drained.
+    pub async fn close(&self) {
+        self.inner.calls.close();
+        self.inner.calls.wait().await;
+    }
+}

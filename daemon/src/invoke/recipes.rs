@@ -1,0 +1,168 @@
+//! Recipes for sandboxes, one for each function version that was called: made once, kept, thrown away when the version's
+//! place is taken.
+//!
+//! A recipe names its version's revision. So a call that resolved to a new revision can never get a sandbox of the old
+//! one, whether or not the change's announcement has arrived here.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{InvokeError, environment};
+use crate::{
+    functions::{FunctionChange, FunctionError, FunctionName, FunctionRegistry, FunctionVersion},
+    identity::AccountId,
+    logs::GroupKey,
+    runtimes::RuntimeCatalog,
+    sandbox::{Pool, SandboxSpec, SandboxSpecParts, SpecKey},
+};
+
+/// Tells functions apart.
+type FunctionKey = (AccountId, FunctionName);
+
+/// A function's recipe and what it was made of.
+#[derive(Debug)]
+struct Recipe {
+    version: Arc<FunctionVersion>,
+    spec: Arc<SandboxSpec>,
+}
+
+/// The recipes of the functions that were called.
+#[derive(Debug)]
+pub struct Recipes {
+    registry: FunctionRegistry,
+    runtimes: Arc<RuntimeCatalog>,
+    kept: Mutex<HashMap<FunctionKey, Recipe>>,
+}
+
+impl Recipes {
+    /// None yet.
+    #[must_use]
+    pub fn new(registry: FunctionRegistry, runtimes: Arc<RuntimeCatalog>) -> Self {
+        Self { registry, runtimes, kept: Mutex::new(HashMap::new()) }
+    }
+
+    /// The recipe of a version. One of another revision of the same function is retired.
+    ///
+    /// # Errors
+    /// If the runtime's image or the package is not there.
+    pub(super) async fn get(
+        &self,
+        version: &Arc<FunctionVersion>,
+        pool: &Pool,
+    ) -> Result<Arc<SandboxSpec>, InvokeError> {
+        if let Some(spec) = self.kept(version) {
+            return Ok(spec);
+        }
+        let spec = Arc::new(self.make(version).await?);
+        if !self.registry.is_current(version) {
+            // This call resolved just before a change. Its sandbox serves it and ends.
+            spec.retire();
+            return Ok(spec);
+        }
+        let recipe = Recipe { version: Arc::clone(version), spec: Arc::clone(&spec) };
+        let older = {
+            let mut kept = self.lock();
+            match kept.get(&key(version)) {
+                // Another call was quicker: its sandboxes are this one's too.
+                Some(other) if other.version.revision_id == version.revision_id => {
+                    return Ok(Arc::clone(&other.spec));
+                }
+                _ => kept.insert(key(version), recipe),
+            }
+        };
+        if let Some(older) = older {
+            pool.retire(&older.spec);
+        }
+        if !self.registry.is_current(version) {
+            // Changed in between, and perhaps announced before the recipe was kept.
+            self.remove(version, pool);
+        }
+        Ok(spec)
+    }
+
+    fn kept(&self, version: &FunctionVersion) -> Option<Arc<SandboxSpec>> {
+        let kept = self.lock();
+        let recipe = kept.get(&key(version))?;
+        (recipe.version.revision_id == version.revision_id).then(|| Arc::clone(&recipe.spec))
+    }
+
+    async fn make(&self, version: &FunctionVersion) -> Result<SandboxSpec, InvokeError> {
+        let account = version.account().to_string();
+        let log_group = GroupKey::of_function(&account, version.name().as_str())?;
+        let image = self.runtimes.image(version.runtime.as_str()).await?;
+        let packages = self.registry.packages();
+        Ok(SandboxSpec::new(SandboxSpecParts {
+            key: SpecKey(format!("{}:{}", version.arn, version.revision_id).into()),
+            account: account.into(),
+            function_name: version.name().as_str().into(),
+            version: version.version.to_string().into(),
+            function_arn: version.arn.to_string().into(),
+            environment: environment::environment(version, &image.environment, log_group.group()),
+            image: image.id,
+            entrypoint: image.entrypoint,
+            handler: version.handler.to_string(),
+            memory_mb: version.memory.get(),
+            ephemeral_storage_mb: version.ephemeral_storage.get(),
+            timeout: version.timeout.duration(),
+            package: packages.path(&version.package),
+            package_pin: Box::new(packages.pin(version.package).map_err(FunctionError::from)?),
+            log_group,
+        }))
+    }
+
+    /// A recipe turned out to be no good: its image is gone. The next call makes another.
+    pub(super) fn forget(&self, version: &FunctionVersion, pool: &Pool) {
+        self.runtimes.forget(version.runtime.as_str());
+        self.remove(version, pool);
+    }
+
+    fn remove(&self, version: &FunctionVersion, pool: &Pool) {
+        let removed = {
+            let mut kept = self.lock();
+            match kept.get(&key(version)) {
+                Some(recipe) if recipe.version.revision_id == version.revision_id => {
+                    kept.remove(&key(version))
+                }
+                _ => None,
+            }
+        };
+        if let Some(removed) = removed {
+            pool.retire(&removed.spec);
+        }
+    }
+
+    /// A function was changed or deleted: sandboxes of its older revisions go.
+    pub(super) fn retire(&self, change: &FunctionChange, pool: &Pool) {
+        let key = (change.account, change.name.clone());
+        let retired = {
+            let mut kept = self.lock();
+            match kept.get(&key) {
+                Some(recipe) if Some(recipe.version.revision_id) != change.revision => kept.remove(&key),
+                _ => None,
+            }
+        };
+        if let Some(retired) = retired {
+            pool.retire(&retired.spec);
+        }
+    }
+
+    /// As [`Recipes::retire`], for every function that was called: changes were missed.
+    pub(super) fn retire_changed(&self, pool: &Pool) {
+        let is_obsolete = |recipe: &Recipe| !self.registry.is_current(&recipe.version);
+        let retired: Vec<_> =
+            self.lock().extract_if(|_, recipe| is_obsolete(recipe)).map(|(_, recipe)| recipe).collect();
+        for recipe in retired {
+            pool.retire(&recipe.spec);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FunctionKey, Recipe>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(version: &FunctionVersion) -> FunctionKey {
+    (version.account(), version.name().clone())
+}

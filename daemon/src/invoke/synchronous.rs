@@ -1,0 +1,120 @@
+//! Synchronous invocation: the caller waits.
+//!
+//! Once begun, a call runs to its end even if its caller goes away, as on Lambda; so it runs in a task of its own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::IgnoredAny;
+
+use super::{ClientContext, Inner, Invocation, InvokeError, Invoked, Invoker, PAYLOAD_LIMIT};
+use crate::{
+    functions::FunctionVersion,
+    runtime_api::RequestId,
+    sandbox::{AcquireError, EngineError, Job, JobError, LaunchError, Outcome},
+};
+
+/// How many sandboxes are tried for one call, where each died before it took the event or was stopped under it. The
+/// function has not run until then, so trying again is safe; that it happens twice is bad luck, more is a defect.
+const SANDBOXES_TRIED: u32 = 3;
+
+impl Invoker {
+    /// Calls a function and waits for its answer.
+    ///
+    /// # Errors
+    /// See [`InvokeError`]. A function that fails is no error of the call.
+    pub async fn invoke(&self, invocation: Invocation) -> Result<Invoked, InvokeError> {
+        let Invocation { function, qualifier, payload, client_context, tail } = invocation;
+        let payload = check_payload(payload)?;
+        let version = self.inner.registry.resolve(&function, qualifier.as_ref())?;
+        let inner = Arc::clone(&self.inner);
+        let call = Call { version, payload, client_context, tail, request_id: RequestId::random() };
+        // A panic in there is a defect; the caller is told so.
+        self.inner.calls.spawn(async move { inner.run(call).await }).await.unwrap_or(Err(InvokeError::Broken))
+    }
+
+    /// Checks everything that [`Invoker::invoke`] would, and runs nothing. Returns the version that would run.
+    ///
+    /// # Errors
+    /// See [`InvokeError`].
+    pub async fn dry_run(&self, invocation: Invocation) -> Result<String, InvokeError> {
+        check_payload(invocation.payload)?;
+        let version = self.inner.registry.resolve(&invocation.function, invocation.qualifier.as_ref())?;
+        self.inner.recipes.get(&version, &self.inner.pool).await?;
+        Ok(version.version.to_string())
+    }
+}
+
+struct Call {
+    version: Arc<FunctionVersion>,
+    payload: Bytes,
+    client_context: Option<ClientContext>,
+    tail: bool,
+    request_id: RequestId,
+}
+
+impl Inner {
+    #[tracing::instrument(name = "invoke", level = "debug", skip_all,
+        fields(request_id = %call.request_id, function = %call.version.arn))]
+    async fn run(&self, call: Call) -> Result<Invoked, InvokeError> {
+        let executed_version = call.version.version.to_string();
+        let request_id = call.request_id.clone();
+        let mut tried = 1;
+        loop {
+            let spec = self.recipes.get(&call.version, &self.pool).await?;
+            let again = tried < SANDBOXES_TRIED;
+            tried += 1;
+            let lease = match self.pool.acquire(&spec).await {
+                Ok(lease) => lease,
+                Err(AcquireError::InitFailed(failure)) => {
+                    let outcome = failure.conclude(&request_id);
+                    let outcome = Outcome { tail: outcome.tail.filter(|_| call.tail), ..outcome };
+                    return Ok(Invoked { request_id, executed_version, outcome });
+                }
+                Err(AcquireError::Stopped) if again => continue,
+                Err(AcquireError::Launch(LaunchError::Engine(EngineError::NoSuchImage(_)))) if again => {
+                    // Rebuilt or removed since the recipe was made: look again, which also tells what to do.
+                    self.recipes.forget(&call.version, &self.pool);
+                    continue;
+                }
+                Err(error) => return Err(InvokeError::Acquire(error)),
+            };
+            let ran = lease
+                .run(|reply| Job {
+                    request_id: request_id.clone(),
+                    payload: call.payload.clone(),
+                    client_context: call.client_context.clone().map(ClientContext::into_header),
+                    trace_id: trace_id(),
+                    tail: call.tail,
+                    reply,
+                })
+                .await;
+            match ran {
+                Ok(outcome) => return Ok(Invoked { request_id, executed_version, outcome }),
+                Err(JobError::NotDelivered) if again => {}
+                Err(error) => return Err(InvokeError::Job(error)),
+            }
+        }
+    }
+}
+
+fn check_payload(payload: Bytes) -> Result<Bytes, InvokeError> {
+    if payload.is_empty() {
+        return Ok(Bytes::from_static(b"{}"));
+    }
+    if payload.len() > PAYLOAD_LIMIT {
+        return Err(InvokeError::PayloadTooLarge { size: payload.len() });
+    }
+    // Apart, since serde_json does not look into the strings of a value that it throws away.
+    let text = std::str::from_utf8(&payload).map_err(InvokeError::PayloadNotUtf8)?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(InvokeError::PayloadNotJson)?;
+    Ok(payload)
+}
+
+/// A tracing header that names a new trace and does not sample it. Source: "Tracing header" in X-Ray's guide. The
+/// root's first field would be the time; random digits serve as well for a trace that nobody stores.
+fn trace_id() -> String {
+    let root = uuid::Uuid::new_v4().simple().to_string();
+    let parent = uuid::Uuid::new_v4().simple().to_string();
+    format!("Root=1-{}-{};Parent={};Sampled=0", &root[..8], &root[8..], &parent[..16])
+}

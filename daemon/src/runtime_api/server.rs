@@ -1,0 +1,238 @@
+//! Serves one sandbox's listener until it is cancelled.
+//!
+//! What comes in is hostile: connections, header bytes and bodies are bounded, and whatever a sandbox does here costs
+//! that sandbox alone.
+
+use std::{io, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{Path, Request, State},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use bytes::BytesMut;
+use http::StatusCode;
+use http_body_util::BodyExt;
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, mpsc, oneshot},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Body, NextReply, RESPONSE_LIMIT, ReportedError, RuntimeCall, Verdict, wire};
+
+/// A runtime needs one or two connections; more than this wait to be accepted.
+const CONNECTIONS: usize = 16;
+
+/// The longest request head, in bytes. The longest legal one is under 1 KiB (an error type and a request id).
+const HEAD_LIMIT: usize = 16 * 1024;
+
+/// How much of an over-long body is read and dropped, so that the client gets to see the 413, before the connection is
+/// simply closed.
+const DISCARD_LIMIT: usize = 64 * 1024 * 1024;
+
+/// The longest error body: an error holds a message and a stack trace; Lambda's own limit is that of a response.
+const ERROR_LIMIT: usize = RESPONSE_LIMIT;
+
+/// The longest value of the error type header that is taken over.
+const ERROR_TYPE_LIMIT: usize = 256;
+
+/// The serving task of one sandbox. Ends when it is cancelled; [`RuntimeApi::stop`] waits for it.
+#[derive(Debug)]
+pub struct RuntimeApi {
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl RuntimeApi {
+    /// Stops serving and waits until every connection is closed.
+    pub async fn stop(self) {
+        self.cancel.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        // For a sandbox whose owner was dropped: the tasks end by themselves soon after.
+        self.cancel.cancel();
+    }
+}
+
+/// Serves the Runtime API on `listener`; every call goes to `calls`.
+///
+/// # Errors
+/// If the listener can't be registered with the executor.
+pub fn serve(listener: std::net::TcpListener, calls: mpsc::Sender<RuntimeCall>) -> io::Result<RuntimeApi> {
+    let listener = TcpListener::from_std(listener)?;
+    let api = RuntimeApi { cancel: CancellationToken::new(), tasks: TaskTracker::new() };
+    let (cancel, tasks) = (api.cancel.clone(), api.tasks.clone());
+    api.tasks.spawn(async move { accept(listener, routes(calls), cancel, tasks).await });
+    api.tasks.close();
+    Ok(api)
+}
+
+async fn accept(listener: TcpListener, routes: Router, cancel: CancellationToken, tasks: TaskTracker) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        // The semaphore is never closed, so this is only ever cancelled or granted.
+        let slot = tokio::select! {
+            () = cancel.cancelled() => return,
+            Ok(slot) = Arc::clone(&slots).acquire_owned() => slot,
+        };
+        let stream = tokio::select! {
+            () = cancel.cancelled() => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, or the peer was gone already; neither lasts.
+                    tracing::warn!(%error, "a sandbox's connection could not be accepted");
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+            },
+        };
+        let (routes, cancel) = (routes.clone(), cancel.clone());
+        tasks.spawn(async move {
+            connection(stream, routes, cancel).await;
+            drop(slot);
+        });
+    }
+}
+
+async fn connection(stream: TcpStream, routes: Router, cancel: CancellationToken) {
+    // Answers are small and awaited by a blocked client: never hold them back for more.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "no TCP_NODELAY on a sandbox's connection");
+    }
+    let connection = http1::Builder::new()
+        .max_buf_size(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        ended = connection => if let Err(error) = ended {
+            // The runtime died or sent something that is not HTTP. Its end is noticed elsewhere.
+            tracing::debug!(%error, "a sandbox's connection ended");
+        }
+    }
+}
+
+fn routes(calls: mpsc::Sender<RuntimeCall>) -> Router {
+    Router::new()
+        .route("/2018-06-01/runtime/invocation/next", get(next))
+        .route("/2018-06-01/runtime/invocation/{request_id}/response", post(response))
+        .route("/2018-06-01/runtime/invocation/{request_id}/error", post(invocation_error))
+        .route("/2018-06-01/runtime/init/error", post(init_error))
+        .fallback(unknown)
+        .with_state(calls)
+}
+
+async fn unknown() -> Response {
+    wire::error(StatusCode::NOT_FOUND, "NotFound", "No such operation in the Lambda Runtime API")
+}
+
+type Calls = State<mpsc::Sender<RuntimeCall>>;
+
+async fn next(State(calls): Calls) -> Response {
+    let (reply, answer) = oneshot::channel();
+    if calls.send(RuntimeCall::Next { reply }).await.is_err() {
+        return gone();
+    }
+    match answer.await {
+        Ok(NextReply::Event(event)) => event.into_response(),
+        Ok(NextReply::Refused(verdict)) => verdict.into_response(),
+        Err(_) => gone(),
+    }
+}
+
+async fn response(State(calls): Calls, Path(request_id): Path<String>, request: Request) -> Response {
+    let body = match read(request, RESPONSE_LIMIT).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    ask(&calls, |reply| RuntimeCall::Response { request_id, body, reply }).await
+}
+
+async fn invocation_error(State(calls): Calls, Path(request_id): Path<String>, request: Request) -> Response {
+    match reported(request).await {
+        Ok(error) => ask(&calls, |reply| RuntimeCall::Error { request_id, error, reply }).await,
+        Err(refusal) => refusal,
+    }
+}
+
+async fn init_error(State(calls): Calls, request: Request) -> Response {
+    match reported(request).await {
+        Ok(error) => ask(&calls, |reply| RuntimeCall::InitError { error, reply }).await,
+        Err(refusal) => refusal,
+    }
+}
+
+async fn ask(
+    calls: &mpsc::Sender<RuntimeCall>,
+    call: impl FnOnce(oneshot::Sender<Verdict>) -> RuntimeCall,
+) -> Response {
+    let (reply, answer) = oneshot::channel();
+    if calls.send(call(reply)).await.is_err() {
+        return gone();
+    }
+    answer.await.map_or_else(|_| gone(), IntoResponse::into_response)
+}
+
+/// The sandbox is being stopped; nothing that comes from it counts any more.
+fn gone() -> Response {
+    wire::error(StatusCode::INTERNAL_SERVER_ERROR, "Sandbox.Stopping", "This sandbox is being stopped")
+}
+
+async fn reported(request: Request) -> Result<ReportedError, Response> {
+    let error_type = request
+        .headers()
+        .get(wire::ERROR_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| value.len() <= ERROR_TYPE_LIMIT)
+        .map(str::to_owned);
+    match read(request, ERROR_LIMIT).await? {
+        Body::Whole(body) => Ok(ReportedError { error_type, body }),
+        Body::TooLarge => Err(Verdict::TooLarge.into_response()),
+    }
+}
+
+/// Reads a body of at most `limit` bytes. A longer one is read on and dropped up to [`DISCARD_LIMIT`], since a client
+/// that is still sending does not look at an answer.
+async fn read(request: Request, limit: usize) -> Result<Body, Response> {
+    let mut body = request.into_body();
+    let mut first = None;
+    let mut rest = BytesMut::new();
+    let mut seen = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return Err(wire::error(StatusCode::BAD_REQUEST, "InvalidRequest", "The body ended early"));
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen > limit {
+            // What was kept so far is not needed any more.
+            (first, rest) = (None, BytesMut::new());
+            if seen > DISCARD_LIMIT {
+                break;
+            }
+        } else if rest.is_empty() {
+            // Most bodies come in one frame: that one is handed on without a copy.
+            match first.take() {
+                None => first = Some(data),
+                Some(before) => {
+                    rest.extend_from_slice(&before);
+                    rest.extend_from_slice(&data);
+                }
+            }
+        } else {
+            rest.extend_from_slice(&data);
+        }
+    }
+    if seen > limit {
+        return Ok(Body::TooLarge);
+    }
+    Ok(Body::Whole(first.unwrap_or_else(|| rest.freeze())))
+}

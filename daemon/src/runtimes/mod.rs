@@ -1,0 +1,237 @@
+//! Runtimes: the images that functions run in, which are there and how they are built.
+//!
+//! A runtime is an ordinary Dockerfile on a Debian base, compiled into the daemon so that an installed one needs no
+//! checkout. Its entry point is an official runtime client; the handler's name is added when a sandbox starts it.
+
+mod apt;
+mod base;
+mod build;
+mod error;
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bollard::{Docker, models::ImageInspect};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+pub use build::{BuildProgress, BuildStream};
+pub use error::RuntimeError;
+
+/// Looking an image up is quick or never.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a runtime is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct RuntimeDefinition {
+    /// Lambda's identifier.
+    pub name: &'static str,
+    /// The Debian release it stands on.
+    pub suite: &'static str,
+    /// How its image is built.
+    pub dockerfile: &'static str,
+}
+
+/// The runtimes this daemon knows, newest first.
+const DEFINITIONS: [RuntimeDefinition; 2] = [
+    RuntimeDefinition {
+        name: "python3.13",
+        suite: "trixie",
+        dockerfile: include_str!("../../../runtimes/python3.13/Dockerfile"),
+    },
+    RuntimeDefinition {
+        name: "python3.11",
+        suite: "bookworm",
+        dockerfile: include_str!("../../../runtimes/python3.11/Dockerfile"),
+    },
+];
+
+impl RuntimeDefinition {
+    /// The base image's name.
+    #[must_use]
+    pub fn base(&self) -> String {
+        format!("debian:{}", self.suite)
+    }
+}
+
+/// How images are named and built here.
+#[derive(Clone, Debug)]
+pub struct CatalogOptions {
+    /// The repository that built images go to.
+    pub repository: String,
+    /// Certificates that builds and functions trust; if none, the host's usual bundle.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+impl Default for CatalogOptions {
+    fn default() -> Self {
+        Self { repository: "thaw".to_owned(), ca_bundle: None }
+    }
+}
+
+/// A runtime and its image, if there is one.
+#[derive(Clone, Debug)]
+pub struct RuntimeStatus {
+    /// Lambda's identifier.
+    pub name: String,
+    /// The image's name.
+    pub image: String,
+    /// Whether it is on this machine.
+    pub built: bool,
+    /// Its id; empty if it is not built.
+    pub image_id: String,
+    /// Its size in bytes.
+    pub image_size: u64,
+    /// When it was built.
+    pub created: Option<OffsetDateTime>,
+    /// What it is built on.
+    pub base: String,
+}
+
+/// What a sandbox has to know of an image.
+#[derive(Clone, Debug)]
+pub struct RuntimeImage {
+    /// The image's id. A name can come to mean another image; this can't.
+    pub id: String,
+    /// The runtime client and its arguments.
+    pub entrypoint: Vec<String>,
+    /// The environment that the image sets.
+    pub environment: Vec<(String, String)>,
+}
+
+/// The runtimes of this daemon.
+#[derive(Debug)]
+pub struct RuntimeCatalog {
+    docker: Docker,
+    options: CatalogOptions,
+    /// What was looked up: a first call of a function asks for it, and the engine need not be asked every time.
+    images: Mutex<HashMap<&'static str, RuntimeImage>>,
+    building: Mutex<HashSet<&'static str>>,
+}
+
+impl RuntimeCatalog {
+    /// The runtimes that are compiled in.
+    #[must_use]
+    pub fn new(docker: Docker, options: CatalogOptions) -> Self {
+        Self { docker, options, images: Mutex::new(HashMap::new()), building: Mutex::new(HashSet::new()) }
+    }
+
+    /// A runtime by its name.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn definition(&self, name: &str) -> Result<&'static RuntimeDefinition, RuntimeError> {
+        DEFINITIONS.iter().find(|definition| definition.name == name).ok_or_else(|| RuntimeError::NotKnown {
+            name: name.to_owned(),
+            known: DEFINITIONS.iter().map(|definition| definition.name).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    fn tag(&self, definition: &RuntimeDefinition) -> String {
+        format!("{}/{}:latest", self.options.repository, definition.name)
+    }
+
+    /// Every runtime.
+    ///
+    /// # Errors
+    /// If the engine does not answer.
+    pub async fn list(&self) -> Result<Vec<RuntimeStatus>, RuntimeError> {
+        let mut list = Vec::new();
+        for definition in &DEFINITIONS {
+            list.push(self.status(definition).await?);
+        }
+        Ok(list)
+    }
+
+    async fn status(&self, definition: &RuntimeDefinition) -> Result<RuntimeStatus, RuntimeError> {
+        let image = self.tag(definition);
+        let found = self.inspect(&image).await?;
+        let found = found.as_ref();
+        Ok(RuntimeStatus {
+            name: definition.name.to_owned(),
+            built: found.is_some(),
+            image_id: found.and_then(|image| image.id.clone()).unwrap_or_default(),
+            image_size: found
+                .and_then(|image| image.size)
+                .and_then(|size| u64::try_from(size).ok())
+                .unwrap_or(0),
+            created: found.and_then(|image| OffsetDateTime::parse(image.created.as_deref()?, &Rfc3339).ok()),
+            base: definition.base(),
+            image,
+        })
+    }
+
+    /// The image of a runtime.
+    ///
+    /// # Errors
+    /// If there is no such runtime, its image is not built, or the engine does not answer.
+    pub async fn image(&self, name: &str) -> Result<RuntimeImage, RuntimeError> {
+        let definition = self.definition(name)?;
+        if let Some(image) = self.images().get(definition.name) {
+            return Ok(image.clone());
+        }
+        let tag = self.tag(definition);
+        let inspected = self.inspect(&tag).await?.ok_or(RuntimeError::NotBuilt { name: definition.name })?;
+        let config = inspected.config.unwrap_or_default();
+        let image = RuntimeImage {
+            id: inspected.id.unwrap_or(tag),
+            entrypoint: config.entrypoint.unwrap_or_default(),
+            environment: config
+                .env
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|variable| {
+                    variable.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+                })
+                .collect(),
+        };
+        self.images().insert(definition.name, image.clone());
+        Ok(image)
+    }
+
+    /// What was known of a runtime's image may not be true any more.
+    pub fn forget(&self, name: &str) {
+        self.images().remove(name);
+    }
+
+    async fn inspect(&self, image: &str) -> Result<Option<ImageInspect>, RuntimeError> {
+        let inspected = tokio::time::timeout(LOOK_LIMIT, self.docker.inspect_image(image)).await;
+        match inspected.map_err(|_| RuntimeError::EngineSilent { limit: LOOK_LIMIT })? {
+            Ok(found) => Ok(Some(found)),
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(source) => Err(RuntimeError::Engine { what: "look an image up", source }),
+        }
+    }
+
+    fn images(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, RuntimeImage>> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the right to build a runtime, until it is dropped.
+    fn begin_build(
+        self: &Arc<Self>,
+        definition: &'static RuntimeDefinition,
+    ) -> Result<Building, RuntimeError> {
+        let mut building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        if !building.insert(definition.name) {
+            return Err(RuntimeError::Building { name: definition.name });
+        }
+        Ok(Building { catalog: Arc::clone(self), definition })
+    }
+}
+
+/// The right to build one runtime.
+#[derive(Debug)]
+struct Building {
+    catalog: Arc<RuntimeCatalog>,
+    definition: &'static RuntimeDefinition,
+}
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        self.catalog.building.lock().unwrap_or_else(PoisonError::into_inner).remove(self.definition.name);
+    }
+}

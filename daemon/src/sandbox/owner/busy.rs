@@ -1,0 +1,176 @@
+//! The runtime has an event and answers it, or doesn't.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{End, Sandbox, finishing::Finishing, kill};
+use crate::{
+    runtime_api::{Body, Event, NextReply, RequestId, RuntimeCall, Verdict},
+    sandbox::{
+        control::Report as Ended,
+        job::{Failure, FunctionError, JobError, Outcome},
+        report::{self, Report},
+    },
+};
+
+/// The runtime has an event.
+pub(super) struct Busy<'a> {
+    pub(super) sandbox: Sandbox<'a>,
+    pub(super) request_id: RequestId,
+    pub(super) started: Instant,
+    pub(super) deadline: Instant,
+    pub(super) reply: oneshot::Sender<Result<Outcome, JobError>>,
+    pub(super) oom_kills: u64,
+}
+
+/// An event and the request that it answers.
+pub(super) struct Delivery {
+    pub(super) event: Box<Event>,
+    pub(super) next: oneshot::Sender<NextReply>,
+}
+
+/// How a call ends that its runtime did not answer.
+enum Ending {
+    Failed(Failure),
+    NotDelivered,
+    Lost(&'static str),
+}
+
+impl<'a> Busy<'a> {
+    /// Hands the event over and waits for the answer.
+    pub(super) async fn run(mut self, delivery: Delivery) -> Result<Finishing<'a>, End> {
+        let Delivery { event, next } = delivery;
+        let mut undelivered = hand_over(next, event);
+        let ending = loop {
+            let sandbox = &mut self.sandbox;
+            tokio::select! {
+                biased;
+                () = sandbox.member.kill.cancelled() => break Ending::Lost("it was stopped"),
+                ended = sandbox.control.report() => break match ended {
+                    _ if undelivered.is_some() => Ending::NotDelivered,
+                    Ended::Exited(status) => Ending::Failed(sandbox.exit(status, self.oom_kills)),
+                    Ended::Failed(why) => Ending::Failed(Failure::InvalidEntrypoint(why)),
+                    Ended::Gone if sandbox.oom_kills() > self.oom_kills => Ending::Failed(Failure::OutOfMemory),
+                    Ended::Gone => Ending::Lost("its processes were ended from outside"),
+                },
+                call = sandbox.calls.recv() => match call {
+                    Some(RuntimeCall::Response { request_id, body, reply }) => match (self.is_mine(&request_id), body) {
+                        (false, _) => { let _ = reply.send(Verdict::InvalidRequestId); }
+                        (true, Body::Whole(payload)) => return Ok(self.answered(Ok(payload), reply, Verdict::Accepted)),
+                        (true, Body::TooLarge) => {
+                            return Ok(self.answered(Err(Failure::ResponseTooLarge), reply, Verdict::TooLarge));
+                        }
+                    },
+                    Some(RuntimeCall::Error { request_id, error, reply }) => {
+                        if self.is_mine(&request_id) {
+                            return Ok(self.answered(Err(Failure::Reported(error)), reply, Verdict::Accepted));
+                        }
+                        let _ = reply.send(Verdict::InvalidRequestId);
+                    }
+                    Some(RuntimeCall::Next { reply }) => match undelivered.take() {
+                        Some(event) => undelivered = hand_over(reply, event),
+                        None => RuntimeCall::Next { reply }.refuse("an invocation is running already"),
+                    },
+                    Some(call @ RuntimeCall::InitError { .. }) => call.refuse("the initialisation is over"),
+                    None => break Ending::Lost("its Runtime API ended"),
+                },
+                pumped = sandbox.output.pump() => if let Err(error) = pumped {
+                    tracing::error!(%error, "a sandbox's output broke");
+                    break Ending::Lost("its output can't be read");
+                },
+                () = tokio::time::sleep_until(self.deadline) => {
+                    break Ending::Failed(Failure::TimedOut(sandbox.member.spec.timeout));
+                }
+            }
+        };
+        Err(self.ended(ending))
+    }
+
+    fn is_mine(&self, request_id: &str) -> bool {
+        self.request_id.as_str() == request_id
+    }
+
+    /// The runtime answered in time: the call ends, the sandbox lives.
+    fn answered(
+        self,
+        answer: Result<Bytes, Failure>,
+        verdict_to: oneshot::Sender<Verdict>,
+        verdict: Verdict,
+    ) -> Finishing<'a> {
+        let Self { mut sandbox, request_id, started, deadline, reply, .. } = self;
+        // Before the caller knows: its next call shall find this sandbox on the way back, not start another.
+        sandbox.pool.finishing(&sandbox.member.id);
+        let duration = started.elapsed();
+        let outcome = sandbox.conclude(&request_id, duration, answer);
+        // A caller that went away, or a runtime that hung up, needs no answer.
+        let _ = reply.send(Ok(outcome));
+        let _ = verdict_to.send(verdict);
+        sandbox.output.release();
+        Finishing { sandbox, deadline }
+    }
+
+    /// The call ends and the sandbox with it.
+    fn ended(self, ending: Ending) -> End {
+        let Self { mut sandbox, request_id, started, reply, .. } = self;
+        let duration = started.elapsed();
+        // A function that is out of its time must not run on while its caller is told so.
+        kill(&sandbox.cgroup);
+        let (answer, end) = match ending {
+            Ending::Failed(failure) => {
+                (Ok(sandbox.conclude(&request_id, duration, Err(failure))), End::Function)
+            }
+            Ending::NotDelivered => {
+                (Err(JobError::NotDelivered), End::Died("it died before it took its call"))
+            }
+            Ending::Lost(why) => {
+                sandbox.output.end();
+                sandbox
+                    .output
+                    .platform(format!("RequestId: {request_id} Error: the sandbox was lost: {why}"));
+                (Err(JobError::SandboxLost(why)), End::Died(why))
+            }
+        };
+        let _ = reply.send(answer);
+        sandbox.output.release();
+        end
+    }
+}
+
+impl Sandbox<'_> {
+    /// The last lines of an invocation, and its outcome.
+    fn conclude(
+        &mut self,
+        request_id: &RequestId,
+        duration: Duration,
+        answer: Result<Bytes, Failure>,
+    ) -> Outcome {
+        self.output.end();
+        let failure = answer.as_ref().err();
+        if let Some(line) = failure.and_then(|failure| failure.log_line(request_id)) {
+            self.output.platform(line);
+        }
+        self.output.platform(report::end(request_id));
+        let report = Report {
+            request_id,
+            duration,
+            memory_mb: self.member.spec.memory_mb,
+            memory_peak: self.memory_peak(),
+            init: self.init.take(),
+            failure,
+            in_init: false,
+        };
+        self.output.platform(report.line());
+        let result = answer.map_err(|failure| FunctionError { payload: failure.payload(request_id) });
+        Outcome { result, tail: self.output.take_tail() }
+    }
+}
+
+/// Answers `/next`. Gives the event back if the runtime has hung up; it asks again.
+fn hand_over(next: oneshot::Sender<NextReply>, event: Box<Event>) -> Option<Box<Event>> {
+    match next.send(NextReply::Event(event)) {
+        Err(NextReply::Event(event)) => Some(event),
+        Err(NextReply::Refused(_)) | Ok(()) => None,
+    }
+}

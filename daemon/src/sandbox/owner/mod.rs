@@ -1,0 +1,177 @@
+//! The owner task: one for each sandbox, from its first directory to its last.
+//!
+//! Nobody else changes a sandbox. Calls reach it as jobs, the runtime's requests by the Runtime API, the end of its
+//! processes by the control channel, and wishes to stop it as cancellations; it decides what each means in the present
+//! state. The states are types, each with what exists only in that state, and each transition consumes the old one:
+//!
+//! ```text
+//!   own ─> Initialising ──/next──> Waiting <────/next──── Finishing
+//!               │                    │  ^ (freezes,           ^
+//!               │ init/error,        │  │  waits, thaws)      │ /response, /error
+//!               │ exit, time-out     └──│────job────> Busy ───┘
+//!               v                       │               │ time-out, exit, out of memory, lost
+//!              End <────────────────────┴───────────────┘
+//! ```
+//!
+//! Then, always: [`Ground::clear`], and the pool is told that nothing is left.
+
+mod busy;
+mod finishing;
+mod initialising;
+mod waiting;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+
+pub use initialising::InitFailure;
+use initialising::Initialising;
+
+use super::{
+    cgroup,
+    control::{Control, ExitStatus},
+    freezer::{Freezer, FreezerKind},
+    host::Host,
+    job::{Failure, Job, JobError},
+    launch::{self, Ground, LaunchError, Launched},
+    output::Output,
+    pool::{AcquireError, Member, Pool},
+};
+use crate::runtime_api::RuntimeCall;
+
+/// Why a sandbox ended.
+#[derive(Debug)]
+enum End {
+    /// It was told to.
+    Stopped,
+    /// Nobody called it for long.
+    Expired,
+    /// It could not be made.
+    Launch(LaunchError),
+    /// Its function did not come up.
+    Init(Box<InitFailure>),
+    /// Its function failed in a way that ends the sandbox.
+    Function,
+    /// Its processes or its freezer failed while it waited.
+    Died(&'static str),
+}
+
+/// Owns one sandbox until nothing of it is left.
+#[tracing::instrument(name = "sandbox", skip_all, fields(sandbox = %member.id, function = %member.spec.function_arn))]
+pub(super) async fn own(pool: Pool, member: Arc<Member>, mut jobs: mpsc::Receiver<Job>) {
+    let mut ground = Ground::default();
+    let end = live(&pool, &member, &mut jobs, &mut ground).await;
+    let reason = match end {
+        End::Stopped | End::Function | End::Expired => {
+            tracing::info!(why = ?end, "sandbox stops");
+            AcquireError::Stopped
+        }
+        End::Died(why) => {
+            tracing::warn!(why, "sandbox died");
+            AcquireError::Stopped
+        }
+        End::Init(failure) => {
+            tracing::info!(error_type = failure.error_type(), "the function's initialisation failed");
+            AcquireError::InitFailed(failure)
+        }
+        End::Launch(error) => {
+            tracing::warn!(%error, "sandbox could not be made");
+            AcquireError::Launch(error)
+        }
+    };
+    pool.stopping(&member.id, reason);
+    // A job that was sent in the same moment is handed back for another sandbox.
+    jobs.close();
+    while let Some(job) = jobs.recv().await {
+        let _ = job.reply.send(Err(JobError::NotDelivered));
+    }
+    ground.clear(pool.host()).await;
+    pool.gone(&member.id);
+}
+
+async fn live(pool: &Pool, member: &Arc<Member>, jobs: &mut mpsc::Receiver<Job>, ground: &mut Ground) -> End {
+    tokio::select! {
+        biased;
+        () = member.kill.cancelled() => return End::Stopped,
+        () = member.stop.cancelled() => return End::Stopped,
+        () = member.may_start.cancelled() => {}
+    }
+    // Not cancelled half-way: a container on its way could be lost. Its steps have limits of their own.
+    let launched = match launch::launch(pool.host(), member, ground).await {
+        Ok(launched) => launched,
+        Err(error) => return End::Launch(error),
+    };
+    let sandbox = Sandbox::new(pool, member, jobs, launched);
+    match sandbox.run().await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    }
+}
+
+/// What every state after the launch has.
+struct Sandbox<'a> {
+    pool: &'a Pool,
+    host: &'a Host,
+    member: &'a Arc<Member>,
+    jobs: &'a mut mpsc::Receiver<Job>,
+    cgroup: Arc<cgroup::Cgroup>,
+    freezer: Freezer,
+    control: Control,
+    output: Output,
+    calls: mpsc::Receiver<RuntimeCall>,
+    /// For the first REPORT line.
+    init: Option<Duration>,
+}
+
+enum Never {}
+
+impl<'a> Sandbox<'a> {
+    fn new(
+        pool: &'a Pool,
+        member: &'a Arc<Member>,
+        jobs: &'a mut mpsc::Receiver<Job>,
+        launched: Launched,
+    ) -> Self {
+        let host = pool.host();
+        let Launched { cgroup, control, output, calls } = launched;
+        let freezer = match (host.freezer, member.container.get()) {
+            (FreezerKind::Engine, Some(container)) => {
+                Freezer::Engine { engine: Arc::clone(&host.engine), container: container.clone() }
+            }
+            _ => Freezer::Cgroup(Arc::clone(&cgroup)),
+        };
+        Self { pool, host, member, jobs, cgroup, freezer, control, output, calls, init: None }
+    }
+
+    async fn run(self) -> Result<Never, End> {
+        let mut waiting = Initialising(self).run().await?;
+        loop {
+            let (busy, delivery) = waiting.wait().await?;
+            waiting = busy.run(delivery).await?.finish().await?;
+        }
+    }
+
+    /// How the runtime failed, told apart by the cgroup's own count of kills.
+    fn exit(&self, status: ExitStatus, oom_kills_before: u64) -> Failure {
+        if status == ExitStatus::Signal(9) && self.oom_kills() > oom_kills_before {
+            Failure::OutOfMemory
+        } else {
+            Failure::Exited(status)
+        }
+    }
+
+    fn oom_kills(&self) -> u64 {
+        self.cgroup.oom_kills().unwrap_or(0)
+    }
+
+    fn memory_peak(&self) -> u64 {
+        self.cgroup.memory_peak().unwrap_or(0)
+    }
+}
+
+fn kill(cgroup: &cgroup::Cgroup) {
+    if let Err(error) = cgroup.kill_all() {
+        // The container's removal, which follows, kills what is left.
+        tracing::warn!(%error, "a sandbox's processes could not be killed by its cgroup");
+    }
+}

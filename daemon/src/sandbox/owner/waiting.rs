@@ -1,0 +1,142 @@
+//! The runtime has asked for an event: the sandbox stands still, frozen, until there is one.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    End, Sandbox,
+    busy::{Busy, Delivery},
+};
+use crate::{
+    runtime_api::{Event, NextReply, RuntimeCall},
+    sandbox::{
+        job::{Job, JobError},
+        report,
+    },
+};
+
+/// How long a sandbox that was given away warm waits for its job before it is frozen all the same. The job is sent
+/// right after; this is for a caller that went away in between.
+const HAND_OVER_LIMIT: Duration = Duration::from_millis(50);
+
+/// How often a sandbox that is freezing is looked at. Most are frozen at the first look.
+const FREEZE_LOOK: Duration = Duration::from_millis(1);
+
+/// How long a freeze may take. A task in an uninterruptible wait holds it up; one that takes longer than this is stuck,
+/// and its sandbox is destroyed.
+const FREEZE_LIMIT: Duration = Duration::from_secs(2);
+
+/// A sandbox that was frozen for longer than this is looked at for a kill that a version 1 freezer holds back, before a
+/// call is given to it. Below, calls come one on the other's heels, and the look would cost each a tenth of its time.
+const LOOK_AFTER: Duration = Duration::from_millis(10);
+
+/// The runtime has asked for an event and there is none.
+pub(super) struct Waiting<'a> {
+    pub(super) sandbox: Sandbox<'a>,
+    pub(super) next: oneshot::Sender<NextReply>,
+}
+
+impl<'a> Waiting<'a> {
+    /// Waits for a job: frozen, unless one is on its way already.
+    pub(super) async fn wait(self) -> Result<(Busy<'a>, Delivery), End> {
+        let Self { mut sandbox, mut next } = self;
+        sandbox.output.end();
+        sandbox.output.release();
+        let id = &sandbox.member.id;
+        if !sandbox.member.stop.is_cancelled()
+            && sandbox.pool.try_hand_over(id)
+            && let Ok(Some(job)) = tokio::time::timeout(HAND_OVER_LIMIT, sandbox.jobs.recv()).await
+        {
+            let (busy, event) = sandbox.begin(job);
+            return Ok((busy, Delivery { event, next }));
+        }
+        let mut is_frozen = sandbox.freeze().await?;
+        if !sandbox.pool.offer(id) {
+            return Err(End::Stopped);
+        }
+        let frozen = Instant::now();
+        let mut look_at = frozen + FREEZE_LOOK;
+        let idle_timeout = sandbox.host.settings.idle_timeout;
+        let mut expires = frozen + idle_timeout;
+        let job = loop {
+            tokio::select! {
+                biased;
+                () = sandbox.member.kill.cancelled() => return Err(End::Stopped),
+                ended = sandbox.control.report() => {
+                    tracing::info!(?ended, "the runtime ended while the sandbox was idle");
+                    return Err(End::Died("its runtime ended while it was idle"));
+                }
+                job = sandbox.jobs.recv() => match job {
+                    Some(job) => break job,
+                    None => return Err(End::Stopped),
+                },
+                () = sandbox.member.stop.cancelled() => return Err(End::Stopped),
+                // A frozen runtime asks nothing; what comes was on its way when the freeze began.
+                call = sandbox.calls.recv() => match call {
+                    Some(RuntimeCall::Next { reply }) if next.is_closed() => next = reply,
+                    Some(call) => call.refuse("an invocation is being waited for already"),
+                    None => return Err(End::Died("its Runtime API ended")),
+                },
+                // Whoever calls meanwhile gets it as it is; nobody waits for this.
+                () = tokio::time::sleep_until(look_at), if !is_frozen => {
+                    is_frozen = sandbox.freeze().await?;
+                    if !is_frozen && frozen.elapsed() > FREEZE_LIMIT && sandbox.pool.expire(id) {
+                        tracing::error!("a sandbox does not freeze and is destroyed");
+                        return Err(End::Died("it could not be frozen"));
+                    }
+                    look_at = Instant::now() + FREEZE_LOOK;
+                }
+                () = tokio::time::sleep_until(expires) => {
+                    if sandbox.pool.expire(id) {
+                        return Err(End::Expired);
+                    }
+                    // Given away in this moment: its job is on its way.
+                    expires = Instant::now() + idle_timeout;
+                }
+            }
+        };
+        if frozen.elapsed() > LOOK_AFTER && sandbox.cgroup.pending_kill().unwrap_or(true) {
+            let _ = job.reply.send(Err(JobError::NotDelivered));
+            return Err(End::Died("a process of it was killed while it was frozen"));
+        }
+        let (busy, event) = sandbox.begin(job);
+        if let Err(error) = busy.sandbox.freezer.thaw().await {
+            tracing::error!(%error, "a sandbox could not be thawed and is destroyed");
+            let _ = busy.reply.send(Err(JobError::NotDelivered));
+            return Err(End::Died("it could not be thawed"));
+        }
+        Ok((busy, Delivery { event, next }))
+    }
+}
+
+impl<'a> Sandbox<'a> {
+    /// Stops the sandbox's time, or ends the sandbox: one that can't be stopped would run on between its calls.
+    async fn freeze(&self) -> Result<bool, End> {
+        self.freezer.freeze().await.map_err(|error| {
+            tracing::error!(%error, "a sandbox could not be frozen and is destroyed");
+            End::Died("it could not be frozen")
+        })
+    }
+
+    /// Everything that has to stand before the function's time runs.
+    fn begin(mut self, job: Job) -> (Busy<'a>, Box<Event>) {
+        let Job { request_id, payload, client_context, trace_id, tail, reply } = job;
+        let spec = &self.member.spec;
+        self.member.count_invocation();
+        self.output.begin(&request_id, tail);
+        self.output.platform(report::start(&request_id, &spec.version));
+        let started = Instant::now();
+        let timeout_ms = i64::try_from(spec.timeout.as_millis()).unwrap_or(i64::MAX);
+        let event = Box::new(Event {
+            request_id: request_id.clone(),
+            deadline_ms: self.host.clock.now_millis().saturating_add(timeout_ms),
+            function_arn: Arc::clone(&spec.function_arn),
+            trace_id,
+            client_context,
+            payload,
+        });
+        let (deadline, oom_kills) = (started + spec.timeout, self.oom_kills());
+        (Busy { sandbox: self, request_id, started, deadline, reply, oom_kills }, event)
+    }
+}

@@ -1,0 +1,44 @@
+//! What can go wrong before the runtime runs.
+
+use std::{io, path::PathBuf};
+
+use nix::errno::Errno;
+
+/// Why there is no runtime. The daemon gets the text.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InitError {
+    /// It was started by hand, or by an engine that shares process namespaces.
+    #[error("it is the first process of a sandbox, and this would be process {0}; thawd starts it")]
+    NotFirst(u32),
+    /// A file of its directory is not as the daemon should have made it.
+    #[error("could not {what} {path}: {source}")]
+    File { what: &'static str, path: PathBuf, source: io::Error },
+    /// The kernel refused something that every process may do.
+    #[error("could not {what}: {source}")]
+    Kernel { what: &'static str, source: Errno },
+    /// The filter of system calls is not accepted.
+    #[error("could not filter system calls: {0}")]
+    Filter(#[from] seccompiler::Error),
+    /// The assignment is not what the daemon sends.
+    #[error("the assignment can't be read: {0}")]
+    NotAnAssignment(#[from] serde_json::Error),
+    /// The assignment has no end.
+    #[error("the assignment is longer than {limit} bytes")]
+    AssignmentTooLong { limit: usize },
+    /// An image without an entry point.
+    #[error("there is no command to start: the image has no entry point")]
+    NoCommand,
+    /// The task root is not there.
+    #[error("the working directory {path} can't be used: {source}")]
+    WorkingDirectory { path: PathBuf, source: io::Error },
+    /// The program is not there or doesn't run here.
+    #[error("{program} can't be started: {source}")]
+    Program { program: String, source: io::Error },
+}
+
+impl InitError {
+    /// A kernel's refusal, for `map_err`.
+    pub(crate) fn kernel<E: Into<Errno>>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Kernel { what, source: source.into() }
+    }
+}
