@@ -1,2 +1,106 @@
-//! thaw
-fn main() {}
+//! thaw: administers a Thaw host and calls its functions from the command line.
+//!
+//! One file a family of commands; [`ui`] is the only place that knows terminals, [`failure`] the only one that knows
+//! exit codes.
+#![forbid(unsafe_code)]
+
+mod client;
+mod commands;
+mod failure;
+mod ui;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use client::Client;
+use commands::{admin, function, invoke, logs, runtime};
+use failure::Failure;
+use ui::Ui;
+
+/// Hosts functions on this machine, as AWS Lambda does.
+#[derive(Debug, Parser)]
+#[command(name = "thaw", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 the function failed, 2 wrong usage, 3 refused, 4 no daemon answers.\n\n\
+    Examples:\n  thaw function create hello --source ./hello --runtime python3.13 --handler app.handler\n  \
+    thaw invoke hello --payload '{\"name\": \"world\"}' --log tail\n  thaw logs hello --follow"
+)]
+struct Cli {
+    /// The daemon's socket.
+    #[arg(
+        long,
+        global = true,
+        env = "THAW_SOCKET",
+        default_value = "/run/thaw/thawd.sock",
+        value_name = "PATH"
+    )]
+    socket: PathBuf,
+    /// How to print results.
+    #[arg(long, short, global = true, value_enum, default_value_t = ui::Format::Table)]
+    output: ui::Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create, read, change and delete functions.
+    #[command(subcommand)]
+    Function(function::Command),
+    /// Call a function and print its answer.
+    Invoke(invoke::Arguments),
+    /// Read what a function printed.
+    Logs(logs::Arguments),
+    /// Build and list the images that functions run in.
+    #[command(subcommand)]
+    Runtime(runtime::Command),
+    /// Look after the host.
+    #[command(subcommand)]
+    Admin(admin::Command),
+    /// Print a shell's completions: `thaw completions bash > /etc/bash_completion.d/thaw`.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ui = Ui::new(cli.output);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return ui.fail(&Failure::Local(error.into())),
+    };
+    match runtime.block_on(run(cli, &ui)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => ui.fail(&failure),
+    }
+}
+
+async fn run(cli: Cli, ui: &Ui) -> Result<(), Failure> {
+    let client = Client::new(cli.socket);
+    match cli.command {
+        Command::Function(command) => function::run(command, &client, ui).await,
+        Command::Invoke(arguments) => invoke::run(arguments, &client, ui).await,
+        Command::Logs(arguments) => logs::run(arguments, &client, ui).await,
+        Command::Runtime(command) => runtime::run(command, &client, ui).await,
+        Command::Admin(command) => admin::run(command, &client, ui).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "thaw", &mut script);
+            ui.raw(&script)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

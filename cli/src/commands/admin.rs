@@ -1,0 +1,206 @@
+//! `thaw admin`.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use thaw_proto::v1::{
+    CollectGarbageRequest, DrainRequest, GetStatusRequest, ListSandboxesRequest, ResumeRequest, Sandbox,
+    SandboxState, StopSandboxRequest,
+};
+
+use crate::{
+    client::Client,
+    failure::Failure,
+    ui::{self, Ui},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show how the daemon and its host are.
+    Status,
+    /// Show every sandbox.
+    Sandboxes {
+        /// Only those of this function.
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
+        function: String,
+    },
+    /// Stop one sandbox.
+    Stop {
+        /// Its id, or enough of its beginning.
+        id: String,
+        /// Let a running call finish first.
+        #[arg(long)]
+        after_call: bool,
+    },
+    /// Take no new calls, let running ones finish, remove every sandbox.
+    Drain {
+        /// How long running calls may take: 30s, 5m. The daemon's own setting, if not given.
+        #[arg(long, value_parser = humantime::parse_duration, value_name = "SPAN")]
+        limit: Option<Duration>,
+    },
+    /// Take calls again after a drain.
+    Resume,
+    /// Remove packages that no function uses, and logs past their retention.
+    Gc {
+        /// Only tell what would be removed.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<(), Failure> {
+    let mut admin = client.admin().await?;
+    match command {
+        Command::Status => {
+            let status = admin.get_status(GetStatusRequest {}).await?.into_inner();
+            show_status(&status, ui)
+        }
+        Command::Sandboxes { function } => {
+            let request = ListSandboxesRequest { function_name: function };
+            show_sandboxes(&admin.list_sandboxes(request).await?.into_inner().sandboxes, ui)
+        }
+        Command::Stop { id, after_call } => {
+            admin.stop_sandbox(StopSandboxRequest { id: id.clone(), after_call }).await?;
+            done(ui, json!({ "Stopped": id }), &format!("stopped {id}"))
+        }
+        Command::Drain { limit } => {
+            let limit = limit
+                .map(prost_types::Duration::try_from)
+                .transpose()
+                .map_err(|_| Failure::Usage("--limit is too long".to_owned()))?;
+            let drained = admin.drain(DrainRequest { limit }).await?.into_inner();
+            done(
+                ui,
+                json!({ "Aborted": drained.aborted, "Removed": drained.removed }),
+                &format!(
+                    "drained: {} sandboxes removed, {} calls cut off. Calls are refused until `thaw admin resume`",
+                    drained.removed, drained.aborted
+                ),
+            )
+        }
+        Command::Resume => {
+            admin.resume(ResumeRequest {}).await?;
+            done(ui, json!({ "Resumed": true }), "calls are taken again")
+        }
+        Command::Gc { dry_run } => {
+            let collected = admin.collect_garbage(CollectGarbageRequest { dry_run }).await?.into_inner();
+            let verb = if dry_run { "would remove" } else { "removed" };
+            done(
+                ui,
+                json!({
+                    "Packages": collected.packages, "LogSegments": collected.log_segments, "Bytes": collected.bytes,
+                    "DryRun": dry_run,
+                }),
+                &format!(
+                    "{verb} {} packages and {} log segments: {}",
+                    collected.packages,
+                    collected.log_segments,
+                    ui::bytes(collected.bytes)
+                ),
+            )
+        }
+    }
+}
+
+fn done(ui: &Ui, json: Value, sentence: &str) -> Result<(), Failure> {
+    if ui.is_json() { ui.json(&json) } else { ui.line(sentence) }
+}
+
+fn show_status(status: &thaw_proto::v1::GetStatusResponse, ui: &Ui) -> Result<(), Failure> {
+    let engine = if status.engine_problem.is_empty() {
+        format!("Docker {}", status.engine_version)
+    } else {
+        status.engine_problem.clone()
+    };
+    if ui.is_json() {
+        return ui.json(&json!({
+            "Version": status.version,
+            "Started": ui::stamp(status.started),
+            "Draining": status.draining,
+            "Functions": status.functions,
+            "Sandboxes": {
+                "Starting": status.sandboxes_starting, "Idle": status.sandboxes_idle,
+                "Busy": status.sandboxes_busy, "Stopping": status.sandboxes_stopping,
+            },
+            "MemoryBudget": status.memory_budget,
+            "MemoryReserved": status.memory_reserved,
+            "EngineVersion": status.engine_version,
+            "EngineProblem": status.engine_problem,
+            "CgroupVersion": status.cgroup_version,
+            "Freezer": status.freezer,
+            "DataDir": status.data_dir,
+            "PackageBytes": status.package_bytes,
+            "LogBytes": status.log_bytes,
+        }));
+    }
+    ui.list(&[
+        ("daemon", format!("thawd {}, up since {}", status.version, ui::stamp(status.started))),
+        ("calls", if status.draining { "refused: draining (thaw admin resume)" } else { "taken" }.to_owned()),
+        ("functions", status.functions.to_string()),
+        (
+            "sandboxes",
+            format!(
+                "{} idle, {} busy, {} starting, {} stopping",
+                status.sandboxes_idle,
+                status.sandboxes_busy,
+                status.sandboxes_starting,
+                status.sandboxes_stopping
+            ),
+        ),
+        ("memory", format!("{} of {} MB reserved", status.memory_reserved, status.memory_budget)),
+        ("engine", engine),
+        ("freezer", format!("{} (cgroup version {})", status.freezer, status.cgroup_version)),
+        ("packages", ui::bytes(status.package_bytes)),
+        ("logs", ui::bytes(status.log_bytes)),
+        ("state", status.data_dir.clone()),
+    ])
+}
+
+fn show_sandboxes(sandboxes: &[Sandbox], ui: &Ui) -> Result<(), Failure> {
+    if ui.is_json() {
+        let list: Vec<_> = sandboxes.iter().map(as_json).collect();
+        return ui.json(&json!({ "Sandboxes": list }));
+    }
+    let rows = sandboxes
+        .iter()
+        .map(|sandbox| {
+            let name = sandbox.function_arn.split(':').nth(6).unwrap_or(&sandbox.function_arn);
+            vec![
+                sandbox.id.chars().take(12).collect(),
+                name.to_owned(),
+                state(sandbox).to_lowercase(),
+                ui::span(sandbox.in_state),
+                sandbox.invocations.to_string(),
+                format!("{} of {} MB", sandbox.memory_used >> 20, sandbox.memory_size),
+                sandbox.container_id.chars().take(12).collect(),
+            ]
+        })
+        .collect();
+    ui.table(&["id", "function", "state", "for", "calls", "memory", "container"], rows)
+}
+
+fn state(sandbox: &Sandbox) -> &'static str {
+    match sandbox.state() {
+        SandboxState::Unspecified => "Unknown",
+        SandboxState::Starting => "Starting",
+        SandboxState::Initialising => "Initialising",
+        SandboxState::Idle => "Idle",
+        SandboxState::Busy => "Busy",
+        SandboxState::Stopping => "Stopping",
+    }
+}
+
+fn as_json(sandbox: &Sandbox) -> Value {
+    json!({
+        "Id": sandbox.id,
+        "ContainerId": sandbox.container_id,
+        "FunctionArn": sandbox.function_arn,
+        "State": state(sandbox),
+        "MemorySize": sandbox.memory_size,
+        "MemoryUsed": sandbox.memory_used,
+        "Created": ui::stamp(sandbox.created),
+        "Invocations": sandbox.invocations,
+        "LogStreamName": sandbox.log_stream_name,
+    })
+}

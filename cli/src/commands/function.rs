@@ -1,0 +1,394 @@
+//! `thaw function`.
+
+use std::{collections::HashMap, io::Write};
+
+use clap::{Args, Subcommand};
+use futures_util::stream;
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use thaw_proto::v1::{
+    CreateFunctionRequest, DeleteFunctionRequest, Environment, FunctionConfiguration, GetFunctionRequest,
+    LastUpdateStatus, ListFunctionsRequest, State, UpdateFunctionCodeRequest,
+    UpdateFunctionConfigurationRequest,
+};
+
+use super::package::{Package, Source};
+use crate::{
+    client::Client,
+    failure::Failure,
+    ui::{self, Ui},
+};
+
+/// The role that a function has where nobody cares: Thaw hands it through and looks at nothing in it.
+const ROLE: &str = "arn:aws:iam::000000000000:role/thaw";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create a function from a zip archive or a directory.
+    #[command(after_help = "Example:\n  thaw function create hello --source ./hello --runtime python3.13 \
+        --handler app.handler --memory-size 256 --env GREETING=hello")]
+    Create(Box<Create>),
+    /// Show one function.
+    Get {
+        /// The function's name or ARN.
+        name: String,
+    },
+    /// Show all functions.
+    List,
+    /// Replace a function's code. Running calls finish on the old.
+    UpdateCode(UpdateCode),
+    /// Change a function's configuration; what is not given stays.
+    UpdateConfig(Box<UpdateConfig>),
+    /// Delete a function. Running calls finish; its logs stay until their retention ends.
+    Delete {
+        /// The function's name or ARN.
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// 1 to 64 letters, digits, hyphens and underscores.
+    name: String,
+    #[command(flatten)]
+    source: Source,
+    /// One of `thaw runtime list`, e.g. python3.13.
+    #[arg(long)]
+    runtime: String,
+    /// Where the runtime finds the handler, e.g. app.handler.
+    #[arg(long)]
+    handler: String,
+    /// Seconds one call may take: 1 to 900.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=900))]
+    timeout: u32,
+    /// MB of memory: 128 to 10240. CPU follows: 1769 MB is one CPU.
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(128..=10_240))]
+    memory_size: u32,
+    /// MB of /tmp: 512 to 10240.
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(512..=10_240))]
+    ephemeral_storage: u32,
+    /// A variable for the function's environment; may be given many times.
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
+    environment: Vec<(String, String)>,
+    /// The execution role's ARN, handed through as it is.
+    #[arg(long, default_value = ROLE, value_name = "ARN")]
+    role: String,
+    /// A sentence for people.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    description: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateCode {
+    /// The function's name or ARN.
+    name: String,
+    #[command(flatten)]
+    source: Source,
+    /// Refuse unless this is the function's current revision.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ID")]
+    revision_id: String,
+    /// Check everything, change nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateConfig {
+    /// The function's name or ARN.
+    name: String,
+    /// One of `thaw runtime list`.
+    #[arg(long)]
+    runtime: Option<String>,
+    /// Where the runtime finds the handler.
+    #[arg(long)]
+    handler: Option<String>,
+    /// Seconds one call may take: 1 to 900.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=900))]
+    timeout: Option<u32>,
+    /// MB of memory: 128 to 10240.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(128..=10_240))]
+    memory_size: Option<u32>,
+    /// MB of /tmp: 512 to 10240.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(512..=10_240))]
+    ephemeral_storage: Option<u32>,
+    /// The whole new environment, a variable each; what is not named here is gone.
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable, conflicts_with = "no_env")]
+    environment: Vec<(String, String)>,
+    /// Take every variable away.
+    #[arg(long)]
+    no_env: bool,
+    /// The execution role's ARN.
+    #[arg(long, value_name = "ARN")]
+    role: Option<String>,
+    /// A sentence for people.
+    #[arg(long)]
+    description: Option<String>,
+    /// Refuse unless this is the function's current revision.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ID")]
+    revision_id: String,
+}
+
+pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<(), Failure> {
+    match command {
+        Command::Create(create) => self::create(*create, client, ui).await,
+        Command::Get { name } => {
+            let request = GetFunctionRequest { function_name: name };
+            let answer = client.functions().await?.get_function(request).await?.into_inner();
+            show(answer.configuration, ui)
+        }
+        Command::List => list(client, ui).await,
+        Command::UpdateCode(update) => update_code(update, client, ui).await,
+        Command::UpdateConfig(update) => update_config(*update, client, ui).await,
+        Command::Delete { name } => {
+            client
+                .functions()
+                .await?
+                .delete_function(DeleteFunctionRequest { function_name: name.clone() })
+                .await?;
+            if ui.is_json() {
+                ui.json(&json!({ "Deleted": name }))
+            } else {
+                ui.line(&format!("deleted {name}"))
+            }
+        }
+    }
+}
+
+async fn create(create: Create, client: &Client, ui: &Ui) -> Result<(), Failure> {
+    let package = create.source.open()?;
+    let first = CreateFunctionRequest {
+        function_name: create.name,
+        runtime: create.runtime,
+        handler: create.handler,
+        role: create.role,
+        description: create.description,
+        timeout: create.timeout,
+        memory_size: create.memory_size,
+        ephemeral_storage: create.ephemeral_storage,
+        environment: Some(Environment { variables: create.environment.into_iter().collect() }),
+        chunk: bytes::Bytes::new(),
+    };
+    let bar = ui.bar("uploading", package.length);
+    let messages = upload(first, package, bar.clone(), |chunk| CreateFunctionRequest {
+        chunk,
+        ..CreateFunctionRequest::default()
+    });
+    let answer = client.functions().await?.create_function(messages).await;
+    bar.finish_and_clear();
+    show(answer?.into_inner().configuration, ui)
+}
+
+async fn update_code(update: UpdateCode, client: &Client, ui: &Ui) -> Result<(), Failure> {
+    let package = update.source.open()?;
+    let first = UpdateFunctionCodeRequest {
+        function_name: update.name,
+        revision_id: update.revision_id,
+        dry_run: update.dry_run,
+        chunk: bytes::Bytes::new(),
+    };
+    let bar = ui.bar("uploading", package.length);
+    let messages = upload(first, package, bar.clone(), |chunk| UpdateFunctionCodeRequest {
+        chunk,
+        ..UpdateFunctionCodeRequest::default()
+    });
+    let answer = client.functions().await?.update_function_code(messages).await;
+    bar.finish_and_clear();
+    show(answer?.into_inner().configuration, ui)
+}
+
+/// The first message, then the package's pieces. A file that can't be read on ends the stream early; the daemon then
+/// refuses the archive as cut off.
+fn upload<M: Send + 'static>(
+    first: M,
+    package: Package,
+    bar: ProgressBar,
+    message: impl Fn(bytes::Bytes) -> M + Send + 'static,
+) -> impl futures_util::Stream<Item = M> + Send + 'static {
+    stream::unfold((Some(first), package), move |(first, mut package)| {
+        let next = match first {
+            Some(first) => Some(first),
+            None => package
+                .next()
+                .unwrap_or_else(|error| {
+                    let _ = writeln!(std::io::stderr(), "error: the package can't be read on: {error}");
+                    None
+                })
+                .map(|chunk| {
+                    bar.inc(chunk.len() as u64);
+                    message(chunk)
+                }),
+        };
+        async move { next.map(|next| (next, (None, package))) }
+    })
+}
+
+async fn update_config(update: UpdateConfig, client: &Client, ui: &Ui) -> Result<(), Failure> {
+    let mut paths = Vec::new();
+    let mut take = |name: &str, given: bool| {
+        if given {
+            paths.push(name.to_owned());
+        }
+    };
+    take("runtime", update.runtime.is_some());
+    take("handler", update.handler.is_some());
+    take("timeout", update.timeout.is_some());
+    take("memory_size", update.memory_size.is_some());
+    take("ephemeral_storage", update.ephemeral_storage.is_some());
+    take("environment", update.no_env || !update.environment.is_empty());
+    take("role", update.role.is_some());
+    take("description", update.description.is_some());
+    if paths.is_empty() {
+        return Err(Failure::Usage(
+            "say what to change; see `thaw function update-config --help`".to_owned(),
+        ));
+    }
+    let configuration = FunctionConfiguration {
+        runtime: update.runtime.unwrap_or_default(),
+        handler: update.handler.unwrap_or_default(),
+        role: update.role.unwrap_or_default(),
+        description: update.description.unwrap_or_default(),
+        timeout: update.timeout.unwrap_or_default(),
+        memory_size: update.memory_size.unwrap_or_default(),
+        ephemeral_storage: update.ephemeral_storage.unwrap_or_default(),
+        environment: Some(Environment { variables: update.environment.into_iter().collect() }),
+        ..FunctionConfiguration::default()
+    };
+    let request = UpdateFunctionConfigurationRequest {
+        function_name: update.name,
+        revision_id: update.revision_id,
+        update_mask: Some(prost_types::FieldMask { paths }),
+        configuration: Some(configuration),
+    };
+    let answer = client.functions().await?.update_function_configuration(request).await?.into_inner();
+    show(answer.configuration, ui)
+}
+
+async fn list(client: &Client, ui: &Ui) -> Result<(), Failure> {
+    let mut client = client.functions().await?;
+    let mut functions = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let page =
+            client.list_functions(ListFunctionsRequest { page_size: 0, page_token }).await?.into_inner();
+        functions.extend(page.functions);
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        page_token = page.next_page_token;
+    }
+    if ui.is_json() {
+        return ui.json(&json!({ "Functions": functions.iter().map(as_json).collect::<Vec<_>>() }));
+    }
+    if functions.is_empty() {
+        ui.note("there are no functions yet; see `thaw function create --help`");
+        return Ok(());
+    }
+    let rows = functions
+        .into_iter()
+        .map(|function| {
+            vec![
+                function.function_name,
+                function.runtime,
+                function.handler,
+                format!("{} MB", function.memory_size),
+                format!("{} s", function.timeout),
+                ui::bytes(function.code_size),
+                ui::stamp(function.last_modified),
+            ]
+        })
+        .collect();
+    ui.table(&["name", "runtime", "handler", "memory", "timeout", "code", "modified"], rows)
+}
+
+fn show(configuration: Option<FunctionConfiguration>, ui: &Ui) -> Result<(), Failure> {
+    let configuration = configuration.unwrap_or_default();
+    if ui.is_json() {
+        return ui.json(&as_json(&configuration));
+    }
+    let variables = configuration.environment.clone().unwrap_or_default().variables;
+    let mut names: Vec<_> = variables.keys().cloned().collect();
+    names.sort();
+    let mut pairs = vec![
+        ("name", configuration.function_name.clone()),
+        ("arn", configuration.function_arn.clone()),
+        ("runtime", configuration.runtime.clone()),
+        ("handler", configuration.handler.clone()),
+        ("memory", format!("{} MB", configuration.memory_size)),
+        ("timeout", format!("{} s", configuration.timeout)),
+        ("/tmp", format!("{} MB", configuration.ephemeral_storage)),
+        ("role", configuration.role.clone()),
+        ("code", format!("{}, SHA-256 {}", ui::bytes(configuration.code_size), configuration.code_sha256)),
+        ("state", state(&configuration).to_owned()),
+        ("modified", ui::stamp(configuration.last_modified)),
+        ("revision", configuration.revision_id.clone()),
+    ];
+    if !configuration.description.is_empty() {
+        pairs.push(("description", configuration.description.clone()));
+    }
+    if !names.is_empty() {
+        // Values may be secrets; `--output json` shows them.
+        pairs.push(("variables", names.join(", ")));
+    }
+    ui.list(&pairs)
+}
+
+fn state(configuration: &FunctionConfiguration) -> &'static str {
+    match configuration.state() {
+        State::Unspecified => "Unknown",
+        State::Pending => "Pending",
+        State::Active => "Active",
+        State::Inactive => "Inactive",
+        State::Failed => "Failed",
+    }
+}
+
+fn last_update_status(configuration: &FunctionConfiguration) -> &'static str {
+    match configuration.last_update_status() {
+        LastUpdateStatus::Unspecified => "Unknown",
+        LastUpdateStatus::Successful => "Successful",
+        LastUpdateStatus::Failed => "Failed",
+        LastUpdateStatus::InProgress => "InProgress",
+    }
+}
+
+/// Lambda's FunctionConfiguration.
+fn as_json(configuration: &FunctionConfiguration) -> Value {
+    let variables: HashMap<_, _> = configuration.environment.clone().unwrap_or_default().variables;
+    let mut object = json!({
+        "FunctionName": configuration.function_name,
+        "FunctionArn": configuration.function_arn,
+        "Runtime": configuration.runtime,
+        "Role": configuration.role,
+        "Handler": configuration.handler,
+        "CodeSize": configuration.code_size,
+        "Description": configuration.description,
+        "Timeout": configuration.timeout,
+        "MemorySize": configuration.memory_size,
+        "LastModified": ui::stamp(configuration.last_modified),
+        "CodeSha256": configuration.code_sha256,
+        "Version": configuration.version,
+        "RevisionId": configuration.revision_id,
+        "State": state(configuration),
+        "LastUpdateStatus": last_update_status(configuration),
+        "EphemeralStorage": { "Size": configuration.ephemeral_storage },
+    });
+    if !variables.is_empty() {
+        object["Environment"] = json!({ "Variables": variables });
+    }
+    for (name, reason) in [
+        ("StateReason", &configuration.state_reason),
+        ("LastUpdateStatusReason", &configuration.last_update_status_reason),
+    ] {
+        if !reason.is_empty() {
+            object[name] = reason.clone().into();
+        }
+    }
+    object
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "give NAME=VALUE".to_owned())
+}

@@ -1,0 +1,8 @@
+//! The commands, one file a family.
+
+pub(crate) mod admin;
+pub(crate) mod function;
+pub(crate) mod invoke;
+pub(crate) mod logs;
+pub(crate) mod package;
+pub(crate) mod runtime;

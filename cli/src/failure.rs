@@ -1,0 +1,122 @@
+//! How a command can fail, and the exit code that tells scripts which way it was.
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+/// A failed command.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// 1: the function failed; its answer was printed.
+    Function(String),
+    /// 2: the command line makes no sense.
+    Usage(String),
+    /// 3: the daemon refused.
+    Refused(Status),
+    /// 4: no daemon answers.
+    Unreachable(String),
+    /// 2: something on this side, such as a file that can't be read.
+    Local(anyhow::Error),
+    /// 0: whoever read the output has read enough.
+    OutputClosed,
+}
+
+impl Failure {
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::OutputClosed => 0,
+            Self::Function(_) => 1,
+            Self::Usage(_) | Self::Local(_) => 2,
+            Self::Refused(_) => 3,
+            Self::Unreachable(_) => 4,
+        }
+    }
+
+    /// What to tell a person: what failed, and what to do.
+    pub(crate) fn message(&self) -> Option<String> {
+        match self {
+            Self::OutputClosed => None,
+            Self::Function(message) | Self::Usage(message) | Self::Unreachable(message) => {
+                Some(message.clone())
+            }
+            Self::Local(error) => Some(format!("{error:#}")),
+            Self::Refused(status) => Some(refusal(status)),
+        }
+    }
+}
+
+/// The daemon's sentence, with the flag that is meant where it names a field.
+fn refusal(status: &Status) -> String {
+    let details = status.get_error_details();
+    let Some(bad_request) = details.bad_request() else { return status.message().to_owned() };
+    let violations: Vec<_> = bad_request
+        .field_violations
+        .iter()
+        .map(|violation| match flag(&violation.field) {
+            Some(flag) => format!("{flag}: {}", violation.description),
+            None => violation.description.clone(),
+        })
+        .collect();
+    if violations.is_empty() { status.message().to_owned() } else { violations.join("\n") }
+}
+
+/// The flag by which a person gives a field.
+fn flag(field: &str) -> Option<String> {
+    match field {
+        "function_name" => Some("NAME".to_owned()),
+        "chunk" => None,
+        "environment" | "environment.variables" => Some("--env".to_owned()),
+        "client_context" | "payload" | "qualifier" | "timeout" | "runtime" | "handler" | "role"
+        | "description" | "memory_size" | "ephemeral_storage" | "revision_id" | "limit" => {
+            Some(format!("--{}", field.replace('_', "-")))
+        }
+        _ => Some(field.to_owned()),
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        // A connection that breaks has no details; a daemon that refuses always sends some.
+        let from_daemon = status.get_details_error_info().is_some();
+        let from_transport = std::error::Error::source(&status).is_some();
+        match status.code() {
+            Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled
+                if from_transport
+                    || (!from_daemon && matches!(status.code(), Code::Unavailable | Code::Unknown)) =>
+            {
+                Self::Unreachable(format!("the daemon went away: {}; see its log", status.message()))
+            }
+            _ => Self::Refused(status),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Local(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn a_field_is_named_by_its_flag() {
+        let details = ErrorDetails::with_bad_request_violation("memory_size", "must be 128 to 10240");
+        let failure =
+            Failure::Refused(Status::with_error_details(Code::InvalidArgument, "memory_size: no", details));
+        assert_eq!(failure.message().as_deref(), Some("--memory-size: must be 128 to 10240"));
+        assert_eq!(failure.code(), 3);
+    }
+
+    #[test]
+    fn a_broken_connection_is_not_a_refusal() {
+        assert_eq!(Failure::from(Status::unavailable("broken pipe")).code(), 4);
+        let details = ErrorDetails::with_error_info("DRAINING", "thaw", std::collections::HashMap::new());
+        let draining = Status::with_error_details(Code::Unavailable, "draining", details);
+        assert_eq!(Failure::from(draining).code(), 3);
+    }
+}
