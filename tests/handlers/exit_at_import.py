@@ -1,0 +1,6 @@
+"""Ends while it is imported."""
+
+import os
+
+print("importing", flush=True)
+os._exit(7)

@@ -1,0 +1,5 @@
+"""Returns nothing."""
+
+
+def handler(event, context):
+    pass

@@ -1,0 +1,5 @@
+"""Fails while it is imported."""
+
+print("importing")
+
+raise ValueError("not today")

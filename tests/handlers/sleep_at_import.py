@@ -1,0 +1,10 @@
+"""Takes long to import."""
+
+import time
+
+print("importing")
+time.sleep(600)
+
+
+def handler(event, context):
+    return "never"

@@ -1,0 +1,42 @@
+//! Where the programs under test are.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+/// The daemon: the file that `THAWD` names, else the one that cargo built beside this test.
+#[must_use]
+pub fn thawd() -> PathBuf {
+    program("THAWD", "thawd")
+}
+
+/// The command line tool: the file that `THAW` names, else the one that cargo built beside this test.
+#[must_use]
+pub fn thaw() -> PathBuf {
+    program("THAW", "thaw")
+}
+
+/// The first process of sandboxes: the file that `THAW_TEST_INIT` names, else the one beside the daemon.
+#[must_use]
+pub fn thaw_init() -> PathBuf {
+    match env::var_os("THAW_TEST_INIT") {
+        Some(path) => present(PathBuf::from(path)),
+        None => present(thawd().with_file_name("thaw-init")),
+    }
+}
+
+fn program(variable: &str, name: &str) -> PathBuf {
+    if let Some(path) = env::var_os(variable) {
+        return present(PathBuf::from(path));
+    }
+    // This test is target/PROFILE/deps/e2e-HASH; cargo puts programs two levels up from it.
+    let test = env::current_exe().expect("the path of this test");
+    let profile = test.parent().and_then(Path::parent).expect("a test lies in target/PROFILE/deps");
+    present(profile.join(name))
+}
+
+fn present(path: PathBuf) -> PathBuf {
+    assert!(path.is_file(), "there is no {}: run `cargo build --workspace` first", path.display());
+    path
+}

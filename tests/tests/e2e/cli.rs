@@ -1,0 +1,241 @@
+//! The real `thaw`, as a person or a script runs it.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use thaw_tests::{functions::unique, package::Package, programs, world::World};
+
+use crate::world;
+
+/// What a run of `thaw` gave.
+#[derive(Debug)]
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Run {
+    fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{self:#?}");
+        self.out
+    }
+
+    fn json(self) -> Value {
+        let out = self.ok();
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("no JSON ({error}): {out}"))
+    }
+}
+
+async fn thaw_at(socket: &Path, arguments: &[&str]) -> Run {
+    let mut command = Command::new(programs::thaw());
+    command.args(arguments).env("THAW_SOCKET", socket).env_remove("NO_COLOR").stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().expect("run thaw");
+    let text = |bytes| String::from_utf8(bytes).expect("thaw speaks UTF-8");
+    Run { code: output.status.code().expect("an exit"), out: text(output.stdout), err: text(output.stderr) }
+}
+
+async fn thaw(world: &World, arguments: &[&str]) -> Run {
+    thaw_at(&world.daemon().socket(), arguments).await
+}
+
+/// A directory with the handler `app.handler`, which answers `answer` and prints the event.
+fn source(answer: &str) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let text = format!(
+        "import os\nfrom helpers import told\ndef handler(event, context):\n    told(event)\n    \
+         if event.get('fail'):\n        raise ValueError('as it was told')\n    \
+         return {{'answer': '{answer}', 'event': event, 'value': os.environ.get('VALUE')}}\n"
+    );
+    fs::write(directory.path().join("app.py"), text).unwrap();
+    fs::create_dir(directory.path().join("helpers")).unwrap();
+    fs::write(directory.path().join("helpers/__init__.py"), "def told(event):\n    print('told', event)\n")
+        .unwrap();
+    directory
+}
+
+async fn create(world: &World, name: &str, source: &TempDir) {
+    let source = source.path().to_string_lossy();
+    let arguments = [
+        "function",
+        "create",
+        name,
+        "--source",
+        &source,
+        "--runtime",
+        "python3.13",
+        "--handler",
+        "app.handler",
+        "--timeout",
+        "20",
+        "--memory-size",
+        "256",
+        "--env",
+        "VALUE=a=b",
+    ];
+    thaw(world, &arguments).await.ok();
+}
+
+#[tokio::test]
+async fn a_function_goes_from_a_directory_to_an_answer_and_away_again() {
+    let world = world().await;
+    let (name, directory) = (unique("cli"), source("one"));
+    create(&world, &name, &directory).await;
+    let answer = thaw(&world, &["invoke", &name, "--payload", r#"{"k": "ä"}"#]).await.json();
+    assert_eq!(answer, json!({ "answer": "one", "event": { "k": "ä" }, "value": "a=b" }));
+
+    let got = thaw(&world, &["function", "get", &name, "--output", "json"]).await.json();
+    assert!(
+        got.to_string().contains(&format!("arn:aws:lambda:us-east-1:000000000000:function:{name}")),
+        "{got}"
+    );
+    let listed = thaw(&world, &["function", "list"]).await.ok();
+    assert!(listed.contains(&name), "{listed}");
+    let listed = thaw(&world, &["function", "list", "--output", "json"]).await.json();
+    assert!(listed.to_string().contains(&name), "{listed}");
+
+    let two = source("two");
+    thaw(&world, &["function", "update-code", &name, "--source", &two.path().to_string_lossy()]).await.ok();
+    thaw(&world, &["function", "update-config", &name, "--env", "VALUE=new", "--timeout", "9"]).await.ok();
+    assert_eq!(world.get(&name).await.unwrap().timeout, 9);
+    let answer = thaw(&world, &["invoke", &name]).await.json();
+    assert_eq!(answer, json!({ "answer": "two", "event": {}, "value": "new" }));
+
+    thaw(&world, &["function", "delete", &name]).await.ok();
+    assert_eq!(world.get(&name).await.unwrap_err().code(), tonic::Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_function_is_made_from_a_zip_and_called_with_a_file() {
+    let world = world().await;
+    let (name, directory) = (unique("cli"), tempfile::tempdir().unwrap());
+    let path = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
+    fs::write(path("package.zip"), Package::new().handler("echo").zip()).unwrap();
+    fs::write(path("event.json"), r#"{"from": "a file"}"#).unwrap();
+    let zip = path("package.zip");
+    let arguments =
+        ["function", "create", &name, "--zip", &zip, "--runtime", "python3.13", "--handler", "echo.handler"];
+    thaw(&world, &arguments).await.ok();
+    let event = format!("@{}", path("event.json"));
+    assert_eq!(
+        thaw(&world, &["invoke", &name, "--payload", &event]).await.json(),
+        json!({ "from": "a file" })
+    );
+    thaw(&world, &["function", "delete", &name]).await.ok();
+}
+
+#[tokio::test]
+async fn the_log_of_a_call_is_shown_beside_its_answer_and_afterwards() {
+    let world = world().await;
+    let (name, directory) = (unique("cli"), source("one"));
+    create(&world, &name, &directory).await;
+    let run = thaw(&world, &["invoke", &name, "--payload", r#"{"k": "said"}"#, "--log", "tail"]).await;
+    assert!(run.err.contains("REPORT RequestId: ") && run.err.contains("said"), "{run:#?}");
+    assert_eq!(run.json()["answer"], "one", "the answer stands alone on standard output");
+    let logs = thaw(&world, &["logs", &name]).await.ok();
+    for part in ["START RequestId: ", "told {'k': 'said'}", "END RequestId: ", "REPORT RequestId: "] {
+        assert!(logs.contains(part), "{part}: {logs}");
+    }
+    assert!(thaw(&world, &["logs", &name, "--since", "10m"]).await.ok().contains("said"));
+    thaw(&world, &["function", "delete", &name]).await.ok();
+}
+
+#[tokio::test]
+async fn a_function_error_exits_with_1_and_prints_the_error() {
+    let world = world().await;
+    let (name, directory) = (unique("cli"), source("one"));
+    create(&world, &name, &directory).await;
+    let run = thaw(&world, &["invoke", &name, "--payload", r#"{"fail": true}"#]).await;
+    assert_eq!(run.code, 1, "{run:#?}");
+    let error: Value = serde_json::from_str(&run.out).expect("the error is the output");
+    assert_eq!(
+        (&error["errorType"], &error["errorMessage"]),
+        (&json!("ValueError"), &json!("as it was told"))
+    );
+    thaw(&world, &["function", "delete", &name]).await.ok();
+}
+
+#[tokio::test]
+async fn bad_usage_exits_with_2() {
+    let world = world().await;
+    let bad: [&[&str]; 4] = [
+        &["no-such-command"],
+        &["function", "create"],
+        &["invoke"],
+        &[
+            "function",
+            "create",
+            "x",
+            "--source",
+            ".",
+            "--runtime",
+            "r",
+            "--handler",
+            "h",
+            "--timeout",
+            "soon",
+        ],
+    ];
+    for arguments in bad {
+        let run = thaw(&world, arguments).await;
+        assert_eq!(run.code, 2, "{arguments:?}: {run:#?}");
+        assert!(run.out.is_empty() && !run.err.is_empty(), "{run:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_exits_with_3_and_says_what_is_wrong() {
+    let world = world().await;
+    let directory = source("one");
+    let path = directory.path().to_string_lossy();
+    let run = thaw(&world, &["invoke", "there-is-none"]).await;
+    assert_eq!(run.code, 3, "{run:#?}");
+    assert!(run.err.contains("there-is-none"), "{run:#?}");
+    let name = unique("cli");
+    let arguments = [
+        "function",
+        "create",
+        &name,
+        "--source",
+        &path,
+        "--runtime",
+        "python3.13",
+        "--handler",
+        "app.handler",
+        "--memory-size",
+        "64",
+    ];
+    let run = thaw(&world, &arguments).await;
+    assert!([2, 3].contains(&run.code), "{run:#?}");
+    assert!(run.err.contains("memory"), "{run:#?}");
+    assert!(!run.err.contains('\u{1b}'), "no colours where nobody looks: {run:#?}");
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_not_there_exits_with_4_and_says_where_it_was_looked_for() {
+    let run = thaw_at(Path::new("/nowhere/thawd.sock"), &["function", "list"]).await;
+    assert_eq!(run.code, 4, "{run:#?}");
+    assert!(run.err.contains("/nowhere/thawd.sock"), "{run:#?}");
+}
+
+#[tokio::test]
+async fn an_administrator_sees_runtimes_sandboxes_and_status() {
+    let world = world().await;
+    let (name, directory) = (unique("cli"), source("one"));
+    create(&world, &name, &directory).await;
+    thaw(&world, &["invoke", &name]).await.ok();
+    let runtimes = thaw(&world, &["runtime", "list"]).await.ok();
+    assert!(runtimes.contains("python3.13") && runtimes.contains("python3.11"), "{runtimes}");
+    let id = world.sandboxes(&name).await.remove(0).id;
+    let sandboxes = thaw(&world, &["admin", "sandboxes", "--output", "json"]).await.json();
+    assert!(sandboxes.to_string().contains(&id), "{sandboxes}");
+    let status = thaw(&world, &["admin", "status", "--output", "json"]).await.json();
+    assert!(status.is_object(), "{status}");
+    thaw(&world, &["admin", "gc"]).await.ok();
+    thaw(&world, &["function", "delete", &name]).await.ok();
+}

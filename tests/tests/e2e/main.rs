@@ -1,0 +1,43 @@
+//! End-to-end tests: a real `thawd`, the real Docker Engine, the official runtime client. One binary, so that it is
+//! linked once and its tests share a daemon.
+//!
+//! Run as root after `cargo build --workspace`, with the runtime image `thaw/python3.13` built; `tests/run` sees to all
+//! of it.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests fail by panicking, and their names say what they are for"
+)]
+
+mod changes;
+mod cli;
+mod failures;
+mod invocation;
+mod isolation;
+mod logs;
+mod packages;
+mod race;
+mod recovery;
+mod refusals;
+mod runtime_api;
+mod sandboxes;
+mod start;
+
+use thaw_tests::world::{SharedDaemon, World};
+
+/// The daemon of every test that has no reason to have one of its own. Small where a test fills something up.
+static DAEMON: SharedDaemon = SharedDaemon::new(&[
+    // More than the machine may have: it is what is promised to sandboxes, and these use little of it.
+    ("memory-budget-mb", "60000"),
+    ("pids-limit", "100"),
+    ("log-invocation-max-kb", "256"),
+    ("init-timeout-seconds", "10"),
+]);
+
+async fn world() -> World {
+    DAEMON.world().await
+}
