@@ -101,7 +101,10 @@ async fn list(client: &Client, ui: &Ui) -> Result<(), Failure> {
     let rows = runtimes
         .into_iter()
         .map(|runtime| {
-            let (size, created) = if runtime.built {
+            let (size, created) = if runtime.built && runtime.outdated {
+                let advice = format!("out of date; run: thaw runtime build {}", runtime.name);
+                (advice, ui::stamp(runtime.created))
+            } else if runtime.built {
                 (ui::bytes(runtime.image_size), ui::stamp(runtime.created))
             } else {
                 (format!("not built; run: thaw runtime build {}", runtime.name), String::new())
@@ -120,6 +123,7 @@ fn as_json(runtime: &Runtime) -> Value {
         "ImageSize": runtime.image_size,
         "Base": runtime.base,
         "Built": runtime.built,
+        "Outdated": runtime.outdated,
         "Created": ui::stamp(runtime.created),
     })
 }

@@ -1,6 +1,7 @@
 //! Builds a runtime's image: its base first, then its Dockerfile, by the engine's own builder.
 
 use std::{
+    collections::HashMap,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{Building, RuntimeCatalog, RuntimeDefinition, RuntimeError, RuntimeStatus, base};
+use super::{Building, RECIPE_LABEL, RuntimeCatalog, RuntimeDefinition, RuntimeError, RuntimeStatus, base};
 
 /// How long a whole build may take: a slow mirror is slow, but not for ever.
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -117,7 +118,7 @@ impl Building {
         let (catalog, definition) = (&self.catalog, self.definition);
         progress.begin(format!("looking for {}", catalog.tag(definition))).await;
         let status = catalog.status(definition).await?;
-        if status.built && !rebuild {
+        if status.built && !status.outdated && !rebuild {
             return Ok(status);
         }
         progress.begin(format!("getting the base {}", definition.base())).await;
@@ -138,6 +139,7 @@ impl Building {
         let options = BuildImageOptionsBuilder::new()
             .t(&catalog.tag(definition))
             .nocache(rebuild)
+            .labels(&HashMap::from([(RECIPE_LABEL, definition.recipe())]))
             .rm(true)
             .forcerm(true)
             // Where the host reaches its packages, the build does.
@@ -160,16 +162,16 @@ impl Building {
         Ok(())
     }
 
-    /// What the engine builds from: the Dockerfile and the host's certificates.
+    /// What the engine builds from: the Dockerfile, its files and the host's certificates.
     async fn context(&self, definition: &RuntimeDefinition) -> Result<Bytes, RuntimeError> {
         let bundle = self.catalog.options.ca_bundle.clone().unwrap_or_else(|| HOST_BUNDLE.into());
         let certificates = tokio::fs::read(&bundle)
             .await
             .map_err(|source| RuntimeError::File { path: bundle.display().to_string(), source })?;
         let mut tar = tar::Builder::new(Vec::new());
-        for (name, content) in
-            [("Dockerfile", definition.dockerfile.as_bytes()), ("host-ca.crt", &certificates)]
-        {
+        let texts = [("Dockerfile", definition.dockerfile)].into_iter().chain(definition.files.iter().copied());
+        let files = texts.map(|(name, text)| (name, text.as_bytes())).chain([("host-ca.crt", &*certificates)]);
+        for (name, content) in files {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
             // The same context each time: the engine's cache looks at everything but the time.

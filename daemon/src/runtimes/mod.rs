@@ -16,6 +16,7 @@ use std::{
 };
 
 use bollard::{Docker, models::ImageInspect};
+use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub use build::{BuildProgress, BuildStream};
@@ -33,7 +34,20 @@ pub struct RuntimeDefinition {
     pub suite: &'static str,
     /// How its image is built.
     pub dockerfile: &'static str,
+    /// What the image is built from besides, by name.
+    pub files: &'static [(&'static str, &'static str)],
 }
+
+/// What Python sandboxes run before they have a function.
+const PYTHON_FILES: &[(&str, &str)] =
+    &[("thaw_prestart.py", include_str!("../../../runtimes/python/thaw_prestart.py"))];
+
+/// The label that says what an image was built from.
+const RECIPE_LABEL: &str = "thaw.recipe";
+
+/// The label with the command, as a JSON array, that a sandbox of this image runs before it has a function. What is asked
+/// of such a command is written in runtimes/init/src/runtime.rs.
+const PRESTART_LABEL: &str = "thaw.prestart";
 
 /// The runtimes this daemon knows, newest first.
 const DEFINITIONS: [RuntimeDefinition; 2] = [
@@ -41,11 +55,13 @@ const DEFINITIONS: [RuntimeDefinition; 2] = [
         name: "python3.13",
         suite: "trixie",
         dockerfile: include_str!("../../../runtimes/python3.13/Dockerfile"),
+        files: PYTHON_FILES,
     },
     RuntimeDefinition {
         name: "python3.11",
         suite: "bookworm",
         dockerfile: include_str!("../../../runtimes/python3.11/Dockerfile"),
+        files: PYTHON_FILES,
     },
 ];
 
@@ -54,6 +70,18 @@ impl RuntimeDefinition {
     #[must_use]
     pub fn base(&self) -> String {
         format!("debian:{}", self.suite)
+    }
+
+    /// Names what the image is built from: another one means that an image which is there is out of date.
+    fn recipe(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, content) in [("Dockerfile", self.dockerfile)].iter().chain(self.files) {
+            for part in [name, content] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+        }
+        hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 }
 
@@ -81,6 +109,8 @@ pub struct RuntimeStatus {
     pub image: String,
     /// Whether it is on this machine.
     pub built: bool,
+    /// Whether it was built from something else than this daemon would build it from.
+    pub outdated: bool,
     /// Its id; empty if it is not built.
     pub image_id: String,
     /// Its size in bytes.
@@ -100,6 +130,8 @@ pub struct RuntimeImage {
     pub entrypoint: Vec<String>,
     /// The environment that the image sets.
     pub environment: Vec<(String, String)>,
+    /// What brings the runtime up before there is a function, if the image has such a thing.
+    pub prestart: Option<Vec<String>>,
 }
 
 /// The runtimes of this daemon.
@@ -153,6 +185,7 @@ impl RuntimeCatalog {
         Ok(RuntimeStatus {
             name: definition.name.to_owned(),
             built: found.is_some(),
+            outdated: found.is_some_and(|image| label(image, RECIPE_LABEL) != Some(definition.recipe().as_str())),
             image_id: found.and_then(|image| image.id.clone()).unwrap_or_default(),
             image_size: found
                 .and_then(|image| image.size)
@@ -175,8 +208,17 @@ impl RuntimeCatalog {
         }
         let tag = self.tag(definition);
         let inspected = self.inspect(&tag).await?.ok_or(RuntimeError::NotBuilt { name: definition.name })?;
+        let prestart = label(&inspected, PRESTART_LABEL).and_then(|text| match serde_json::from_str(text) {
+            Ok(command) => Some(command),
+            Err(error) => {
+                // It works without, only slower.
+                tracing::warn!(image = tag, label = PRESTART_LABEL, %error, "a label is no JSON array of strings");
+                None
+            }
+        });
         let config = inspected.config.unwrap_or_default();
         let image = RuntimeImage {
+            prestart,
             id: inspected.id.unwrap_or(tag),
             entrypoint: config.entrypoint.unwrap_or_default(),
             environment: config
@@ -221,6 +263,10 @@ impl RuntimeCatalog {
         }
         Ok(Building { catalog: Arc::clone(self), definition })
     }
+}
+
+fn label<'a>(image: &'a ImageInspect, name: &str) -> Option<&'a str> {
+    image.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
 }
 
 /// The right to build one runtime.

@@ -13,15 +13,16 @@ use std::{
     time::Duration,
 };
 
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
     error::InitError,
-    runtime::{Assignment, Exit},
+    runtime::{Assignment, Exit, Program},
 };
 
-/// The longest assignment. A user's environment is at most 4 KB, an image's is not much more.
-const ASSIGNMENT_LIMIT: usize = 1024 * 1024;
+/// The longest order. A user's environment is at most 4 KB, an image's is not much more.
+const ORDER_LIMIT: usize = 1024 * 1024;
 
 /// How long a daemon may take to hang up after it was told that there will be no runtime.
 pub(crate) const HANG_UP_LIMIT: Duration = Duration::from_secs(5);
@@ -30,8 +31,18 @@ pub(crate) const HANG_UP_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Control {
     stream: UnixStream,
-    /// What has come of the assignment.
+    /// What has come of the next order.
     line: Vec<u8>,
+}
+
+/// What the daemon says, a line each.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Order {
+    /// Bring this up, before there is a function.
+    Prestart(Program),
+    /// Become this function.
+    Start(Assignment),
 }
 
 /// What the daemon said.
@@ -39,8 +50,8 @@ pub(crate) struct Control {
 pub(crate) enum Received {
     /// Nothing that is complete yet.
     Nothing,
-    /// What to start.
-    Assignment(Assignment),
+    /// What to do.
+    Order(Order),
     /// It hung up, or died.
     HungUp,
 }
@@ -60,27 +71,27 @@ impl Control {
         Ok(Self { stream, line: Vec::new() })
     }
 
-    /// Takes what has arrived, without waiting.
+    /// Takes what has arrived, without waiting: call until there is nothing.
     pub(crate) fn receive(&mut self) -> Result<Received, InitError> {
         let mut chunk = [0; 4096];
         loop {
+            if let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
+                let rest = self.line.split_off(end + 1);
+                // Secrets need not lie about: the line ends here.
+                let line = std::mem::replace(&mut self.line, rest);
+                return Ok(Received::Order(serde_json::from_slice(&line)?));
+            }
+            if self.line.len() > ORDER_LIMIT {
+                self.line = Vec::new();
+                return Err(InitError::OrderTooLong { limit: ORDER_LIMIT });
+            }
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Ok(Received::HungUp),
                 Ok(count) => self.line.extend_from_slice(&chunk[..count]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Nothing),
                 // A connection reset is an end as well.
                 Err(_) => return Ok(Received::HungUp),
-            }
-            if let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
-                let assignment = serde_json::from_slice(&self.line[..end]);
-                // Nothing else is ever sent, and secrets need not lie about.
-                self.line = Vec::new();
-                return Ok(Received::Assignment(assignment?));
-            }
-            if self.line.len() > ASSIGNMENT_LIMIT {
-                self.line = Vec::new();
-                return Err(InitError::AssignmentTooLong { limit: ASSIGNMENT_LIMIT });
             }
         }
     }
@@ -96,6 +107,11 @@ impl Control {
                 Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
             }
         }
+    }
+
+    /// Reports that what was started ahead is up.
+    pub(crate) fn report_ready(&mut self) {
+        self.send(&json!({ "ready": {} }));
     }
 
     /// Reports how the runtime ended.

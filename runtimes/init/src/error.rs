@@ -19,12 +19,18 @@ pub(crate) enum InitError {
     /// The filter of system calls is not accepted.
     #[error("could not filter system calls: {0}")]
     Filter(#[from] seccompiler::Error),
-    /// The assignment is not what the daemon sends.
-    #[error("the assignment can't be read: {0}")]
-    NotAnAssignment(#[from] serde_json::Error),
-    /// The assignment has no end.
-    #[error("the assignment is longer than {limit} bytes")]
-    AssignmentTooLong { limit: usize },
+    /// An order is not what the daemon sends.
+    #[error("the order can't be read: {0}")]
+    NotAnOrder(#[from] serde_json::Error),
+    /// An order has no end.
+    #[error("the order is longer than {limit} bytes")]
+    OrderTooLong { limit: usize },
+    /// Orders come in one order: perhaps a prestart, then one start.
+    #[error("this order makes no sense any more: {0}")]
+    OutOfTurn(&'static str),
+    /// What was started ahead does not take its assignment.
+    #[error("what was started ahead did not take its assignment: {0}")]
+    Channel(io::Error),
     /// An image without an entry point.
     #[error("there is no command to start: the image has no entry point")]
     NoCommand,

@@ -5,13 +5,19 @@
 //! whatever the kernel allows to a process of the same user, which [`walls`] makes very little.
 //!
 //! Its directory, `/.thaw` unless the first argument names another, holds `output`, a FIFO that the daemon reads, and
-//! `control.sock`, on which the daemon listens. On the socket one line of JSON goes each way:
+//! `control.sock`, on which the daemon listens. On the socket lines of JSON go each way:
 //!
 //! ```text
-//! daemon: {"command": ["python3", "-m", "awslambdaric", "app.handler"],
-//!          "environment": {"PATH": "/usr/bin"}, "working_directory": "/var/task"}
+//! daemon: {"prestart": {"command": ["python3", "-m", "thaw_prestart"],
+//!                       "environment": {"PATH": "/usr/bin"}, "working_directory": "/"}}
+//! init:   {"ready": {}}
+//! daemon: {"start": {"command": ["python3", "-m", "awslambdaric", "app.handler"], "arguments": ["app.handler"],
+//!                    "environment": {"PATH": "/usr/bin"}, "working_directory": "/var/task"}}
 //! init:   {"exited": {"code": 1}} or {"exited": {"signal": 9}} or {"failed": {"error": "..."}}
 //! ```
+//!
+//! The first order may be left out. If it was given, the second turns what runs into the function (see
+//! [`runtime::Prestarted`]), or replaces it where it has no `arguments`.
 //!
 //! What it guarantees:
 //! - every process of the sandbox is reaped;

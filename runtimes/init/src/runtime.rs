@@ -4,8 +4,14 @@ use std::{
     collections::BTreeMap,
     env,
     ffi::{CString, NulError},
-    fs, io,
+    fs,
+    io::{self, Read, Write},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+        unix::net::UnixStream,
+    },
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use nix::{
@@ -15,16 +21,22 @@ use nix::{
     unistd::Pid,
 };
 use rustix::fs::{Access, access};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::InitError;
 
 /// Where programs are looked for if the environment does not say. Source: execvp(3).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-/// What the daemon wants started.
+/// How long a runtime that was started ahead may take to read its assignment, where the socket does not hold all of it.
+const HANDOVER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Where a command that is started ahead finds its end of the channel.
+const CHANNEL: RawFd = 3;
+
+/// A program and what it is started with.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Assignment {
+pub(crate) struct Program {
     /// Program and arguments. The program is looked up in the environment's PATH.
     command: Vec<String>,
     /// The whole environment.
@@ -33,10 +45,28 @@ pub(crate) struct Assignment {
     working_directory: PathBuf,
 }
 
-impl Assignment {
-    /// Starts the command with nothing of init's but its standard descriptors and its directory. The standard library's
-    /// way hands init's signal mask on, and a runtime that can't be told to end is a poor one.
-    fn spawn(&self, program: &str) -> io::Result<Pid> {
+/// What the sandbox becomes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Assignment {
+    /// What is started if nothing was started ahead, or if that does not suit.
+    #[serde(flatten)]
+    program: Program,
+    /// What is handed to the command that was started ahead; if there is none, it does not suit.
+    arguments: Option<Vec<String>>,
+}
+
+/// What a command that was started ahead reads from its channel.
+#[derive(Serialize)]
+struct Handover<'a> {
+    arguments: &'a [String],
+    environment: &'a BTreeMap<String, String>,
+    working_directory: &'a Path,
+}
+
+impl Program {
+    /// Starts the command with nothing of init's but its standard descriptors and its directory, and `channel` if there is
+    /// one. The standard library's way hands init's signal mask on, and a runtime that can't be told to end is a poor one.
+    fn spawn(&self, program: &str, channel: Option<&UnixStream>) -> io::Result<Pid> {
         let arguments = strings(self.command.iter().cloned())?;
         let environment = strings(self.environment.iter().map(|(name, value)| format!("{name}={value}")))?;
         let path = self.environment.get("PATH").map_or(DEFAULT_PATH, String::as_str);
@@ -50,8 +80,22 @@ impl Assignment {
         attributes.set_pgroup(Pid::from_raw(0))?;
         attributes.set_sigmask(&SigSet::empty())?;
         attributes.set_sigdefault(&SigSet::all())?;
-        let actions = PosixSpawnFileActions::init()?;
+        let mut actions = PosixSpawnFileActions::init()?;
+        if let Some(channel) = channel {
+            // Init's own descriptors close on exec; a copy does not.
+            actions.add_dup2(channel.as_raw_fd(), CHANNEL)?;
+        }
         Ok(posix_spawn(&find(program, path)?, &actions, &attributes, &arguments, &environment)?)
+    }
+
+    fn start(&self, channel: Option<&UnixStream>) -> Result<Runtime, InitError> {
+        let program = self.command.first().ok_or(InitError::NoCommand)?;
+        let directory = &self.working_directory;
+        env::set_current_dir(directory)
+            .map_err(|source| InitError::WorkingDirectory { path: directory.clone(), source })?;
+        self.spawn(program, channel)
+            .map(|pid| Runtime { pid, _channel: None })
+            .map_err(|source| InitError::Program { program: program.clone(), source })
     }
 }
 
@@ -83,32 +127,86 @@ pub(crate) enum Exit {
 }
 
 /// The runtime's process, until it is reaped.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Runtime(Pid);
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pid: Pid,
+    /// If it was started ahead: it may say that it is up after it was told what to be, and must not fail at that.
+    _channel: Option<UnixStream>,
+}
 
 impl Runtime {
     /// Starts it, in a process group of its own, so that signals meant for it don't come back to init.
     pub(crate) fn start(assignment: &Assignment) -> Result<Self, InitError> {
-        let program = assignment.command.first().ok_or(InitError::NoCommand)?;
-        let directory = &assignment.working_directory;
-        env::set_current_dir(directory)
-            .map_err(|source| InitError::WorkingDirectory { path: directory.clone(), source })?;
-        assignment
-            .spawn(program)
-            .map(Self)
-            .map_err(|source| InitError::Program { program: program.clone(), source })
+        assignment.program.start(None)
     }
 
     /// Whether it is this process.
-    pub(crate) fn is(self, pid: rustix::process::Pid) -> bool {
-        self.0.as_raw() == pid.as_raw_nonzero().get()
+    pub(crate) fn is(&self, pid: rustix::process::Pid) -> bool {
+        self.pid.as_raw() == pid.as_raw_nonzero().get()
     }
 
     /// Passes a signal on to it and to what it started.
-    pub(crate) fn signal(self, signal: Signal) {
-        if killpg(self.0, signal) == Err(Errno::ESRCH) {
+    pub(crate) fn signal(&self, signal: Signal) {
+        if killpg(self.pid, signal) == Err(Errno::ESRCH) {
             // It left its group. It is there still, since it was not reaped; that it may refuse is its own affair.
-            let _ = kill(self.0, signal);
+            let _ = kill(self.pid, signal);
         }
+    }
+}
+
+/// A runtime that was started before there was a function for it.
+///
+/// Its command finds a stream socket as file descriptor 3. It writes one line when it is up, reads one line of JSON
+/// ([`Handover`]), closes the socket, and is from then on what it would be had it been started with these arguments and
+/// this environment in this directory. If the socket is closed before, it is not needed and ends.
+#[derive(Debug)]
+pub(crate) struct Prestarted {
+    runtime: Runtime,
+    channel: UnixStream,
+}
+
+impl Prestarted {
+    /// Starts it.
+    pub(crate) fn start(program: &Program) -> Result<Self, InitError> {
+        let (ours, theirs) = UnixStream::pair().map_err(InitError::Channel)?;
+        let runtime = program.start(Some(&theirs))?;
+        ours.set_nonblocking(true).map_err(InitError::Channel)?;
+        Ok(Self { runtime, channel: ours })
+    }
+
+    /// Whether it is this process.
+    pub(crate) fn is(&self, pid: rustix::process::Pid) -> bool {
+        self.runtime.is(pid)
+    }
+
+    /// Whether it says that it is up.
+    pub(crate) fn is_up(&mut self) -> bool {
+        matches!(self.channel.read(&mut [0; 1]), Ok(1))
+    }
+
+    /// Turns it into what is wanted, or starts that in its place.
+    pub(crate) fn assign(self, assignment: &Assignment) -> Result<Runtime, InitError> {
+        let Self { runtime, channel } = self;
+        let Some(arguments) = &assignment.arguments else {
+            // Before the channel closes: it must not act on that.
+            runtime.signal(Signal::SIGKILL);
+            return Runtime::start(assignment);
+        };
+        let Program { environment, working_directory, .. } = &assignment.program;
+        let mut line = serde_json::to_vec(&Handover { arguments, environment, working_directory })?;
+        line.push(b'\n');
+        // What is up has read nothing yet, and reads all of it.
+        channel
+            .set_nonblocking(false)
+            .and_then(|()| channel.set_write_timeout(Some(HANDOVER_LIMIT)))
+            .and_then(|()| (&channel).write_all(&line))
+            .map_err(InitError::Channel)?;
+        Ok(Runtime { _channel: Some(channel), ..runtime })
+    }
+}
+
+impl AsFd for Prestarted {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.channel.as_fd()
     }
 }

@@ -1,9 +1,10 @@
 //! Init's one loop.
 //!
 //! ```text
-//!                      assignment            the runtime ends
-//!           Waiting ---------------> Running ----------------> Reported
-//!              \_________ it can't be started __________________/
+//!              prestart                   start            the runtime ends
+//!     Waiting ----------> Prestarted ----------------> Running ----------> Reported
+//!         \____________________ start _________________/ /                    /
+//!          \____________________ it can't be started, or ends _______________/
 //! ```
 //!
 //! Whatever the stage, processes are reaped, and the daemon's hanging up ends the loop. With process 1 the kernel kills
@@ -22,9 +23,9 @@ use rustix::{
 };
 
 use crate::{
-    control::{Control, HANG_UP_LIMIT, Received},
+    control::{Control, HANG_UP_LIMIT, Order, Received},
     error::InitError,
-    runtime::{Exit, Runtime},
+    runtime::{Exit, Prestarted, Runtime},
     signals::Signals,
 };
 
@@ -33,8 +34,10 @@ const SIGNALLED: u8 = 128;
 
 #[derive(Debug)]
 enum Stage {
-    /// No assignment yet.
+    /// No order yet.
     Waiting,
+    /// A runtime without a function is up, or coming up.
+    Prestarted(Prestarted),
     /// The runtime runs.
     Running(Runtime),
     /// The daemon has its report. It hangs up when it has no more use for the sandbox.
@@ -52,11 +55,13 @@ pub(crate) struct Supervisor {
     control: Control,
     signals: Signals,
     stage: Stage,
+    /// Whether what was started ahead has said that it is up.
+    is_up: bool,
 }
 
 impl Supervisor {
     pub(crate) fn new(control: Control, signals: Signals) -> Self {
-        Self { control, signals, stage: Stage::Waiting }
+        Self { control, signals, stage: Stage::Waiting, is_up: false }
     }
 
     /// Does init's work until the daemon hangs up. What init exits with.
@@ -80,11 +85,18 @@ impl Supervisor {
         if let Some(code) = self.hear()? {
             return Ok(Some(code));
         }
+        if let Stage::Prestarted(prestarted) = &mut self.stage
+            && !self.is_up
+            && prestarted.is_up()
+        {
+            self.is_up = true;
+            self.control.report_ready();
+        }
         while let Some(signal) = self.signals.next()? {
             match (signal, &self.stage) {
                 (Signal::SIGCHLD, _) => self.reap()?,
                 (signal, Stage::Running(runtime)) => runtime.signal(signal),
-                (signal, Stage::Waiting) => return Ok(Some(killed_by(signal))),
+                (signal, Stage::Waiting | Stage::Prestarted(_)) => return Ok(Some(killed_by(signal))),
                 (_, Stage::Reported { .. }) => {}
             }
         }
@@ -97,7 +109,12 @@ impl Supervisor {
     fn wait(&self, left: Option<Duration>) -> Result<(), InitError> {
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         let mut sources =
-            [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+            vec![PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+        if let Stage::Prestarted(prestarted) = &self.stage
+            && !self.is_up
+        {
+            sources.push(PollFd::new(prestarted, PollFlags::IN));
+        }
         match poll(&mut sources, left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(kernel("wait", error)),
@@ -106,26 +123,37 @@ impl Supervisor {
 
     /// Takes what the daemon said.
     fn hear(&mut self) -> Result<Option<u8>, InitError> {
-        let started = match self.stage {
-            Stage::Waiting => match self.control.receive() {
+        loop {
+            match self.stage {
+                Stage::Waiting | Stage::Prestarted(_) => {}
+                Stage::Running(_) => {
+                    return Ok(self.control.has_hung_up().then(|| killed_by(Signal::SIGKILL)));
+                }
+                Stage::Reported { code, .. } => return Ok(self.control.has_hung_up().then_some(code)),
+            }
+            let obeyed = match self.control.receive() {
                 Ok(Received::Nothing) => return Ok(None),
                 Ok(Received::HungUp) => return Ok(Some(killed_by(Signal::SIGKILL))),
-                Ok(Received::Assignment(assignment)) => Runtime::start(&assignment),
+                Ok(Received::Order(order)) => self.obey(order),
                 Err(error) => Err(error),
-            },
-            Stage::Running(_) => {
-                return Ok(self.control.has_hung_up().then(|| killed_by(Signal::SIGKILL)));
-            }
-            Stage::Reported { code, .. } => return Ok(self.control.has_hung_up().then_some(code)),
-        };
-        self.stage = match started {
-            Ok(runtime) => Stage::Running(runtime),
-            Err(error) => {
+            };
+            self.stage = obeyed.unwrap_or_else(|error| {
                 self.control.report_failure(&error);
                 Stage::Reported { until: Some(Instant::now() + HANG_UP_LIMIT), code: 1 }
+            });
+        }
+    }
+
+    fn obey(&mut self, order: Order) -> Result<Stage, InitError> {
+        match (std::mem::replace(&mut self.stage, Stage::Waiting), order) {
+            (Stage::Waiting, Order::Prestart(program)) => Ok(Stage::Prestarted(Prestarted::start(&program)?)),
+            (Stage::Waiting, Order::Start(assignment)) => Ok(Stage::Running(Runtime::start(&assignment)?)),
+            (Stage::Prestarted(prestarted), Order::Start(assignment)) => {
+                Ok(Stage::Running(prestarted.assign(&assignment)?))
             }
-        };
-        Ok(None)
+            (_, Order::Prestart(_)) => Err(InitError::OutOfTurn("a prestart")),
+            (_, Order::Start(_)) => Err(InitError::OutOfTurn("a start")),
+        }
     }
 
     /// Takes every process that has ended: this is process 1, to which orphans come.
@@ -138,9 +166,12 @@ impl Supervisor {
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(kernel("wait for processes", error)),
             };
-            if let Stage::Running(runtime) = self.stage
-                && runtime.is(pid)
-                && let Some(exit) = exit(status)
+            let is_it = match &self.stage {
+                Stage::Running(runtime) => runtime.is(pid),
+                Stage::Prestarted(prestarted) => prestarted.is(pid),
+                Stage::Waiting | Stage::Reported { .. } => false,
+            };
+            if is_it && let Some(exit) = exit(status)
             {
                 self.control.report_exit(exit);
                 self.stage = Stage::Reported { until: None, code: 0 };

@@ -82,7 +82,20 @@ impl Sandbox {
     }
 
     fn assign(&mut self, assignment: &Value) {
-        self.send(format!("{assignment}\n").as_bytes());
+        self.order(&json!({ "start": assignment }));
+    }
+
+    /// A sandbox in which `script` is started ahead.
+    fn prestarted(script: &str) -> Self {
+        let mut sandbox = Self::start();
+        sandbox.order(&json!({ "prestart": {
+            "command": ["bash", "-c", script], "environment": {"PATH": "/usr/bin:/bin"}, "working_directory": "/",
+        }}));
+        sandbox
+    }
+
+    fn order(&mut self, order: &Value) {
+        self.send(format!("{order}\n").as_bytes());
     }
 
     fn send(&mut self, bytes: &[u8]) {
@@ -290,7 +303,7 @@ fn an_assignment_that_is_nonsense_is_reported() {
     let mut sandbox = Sandbox::start();
     sandbox.send(b"\xff{]\n");
     assert!(
-        sandbox.report()["failed"]["error"].as_str().unwrap().starts_with("the assignment can't be read")
+        sandbox.report()["failed"]["error"].as_str().unwrap().starts_with("the order can't be read")
     );
 }
 
@@ -299,7 +312,7 @@ fn an_assignment_without_end_is_refused() {
     let mut sandbox = Sandbox::start();
     sandbox.send(&vec![b' '; 1024 * 1024 + 1]);
     assert!(
-        sandbox.report()["failed"]["error"].as_str().unwrap().starts_with("the assignment is longer than")
+        sandbox.report()["failed"]["error"].as_str().unwrap().starts_with("the order is longer than")
     );
 }
 
@@ -309,14 +322,89 @@ fn an_assignment_may_come_in_pieces_and_be_large() {
     let value = "x".repeat(100_000);
     let line = format!(
         "{}\n",
-        json!({"command": ["sh", "-c", "echo ${#LARGE}"], "environment": {"PATH": "/bin", "LARGE": value},
-               "working_directory": "/"})
+        json!({"start": {"command": ["sh", "-c", "echo ${#LARGE}"],
+                         "environment": {"PATH": "/bin", "LARGE": value}, "working_directory": "/"}})
     );
     for piece in line.as_bytes().chunks(30_000) {
         sandbox.send(piece);
         pause();
     }
     assert_eq!(sandbox.prints("\n"), "100000\n");
+}
+
+/// Says that it is up, reads its assignment, and prints it.
+const OBEDIENT: &str = "echo >&3; read -r line <&3; exec 3>&-; echo \"$$ $line\"; sleep 1000";
+
+fn assignment() -> Value {
+    json!({
+        "command": ["sh", "-c", "echo started anew; sleep 1000"], "arguments": ["app.handler"],
+        "environment": {"PATH": "/usr/bin:/bin", "_HANDLER": "app.handler"}, "working_directory": "/usr",
+    })
+}
+
+#[test]
+fn what_is_started_ahead_says_when_it_is_up_and_takes_its_assignment() {
+    let mut sandbox = Sandbox::prestarted(OBEDIENT);
+    assert_eq!(sandbox.report(), json!({"ready": {}}));
+    sandbox.assign(&assignment());
+    let printed = sandbox.prints("\n");
+    let (_, line) = printed.split_once(' ').unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(
+        line,
+        json!({"arguments": ["app.handler"], "working_directory": "/usr",
+               "environment": {"PATH": "/usr/bin:/bin", "_HANDLER": "app.handler"}})
+    );
+}
+
+#[test]
+fn an_assignment_may_come_before_what_is_started_ahead_is_up() {
+    let mut sandbox = Sandbox::prestarted(&format!("sleep 0.2; {OBEDIENT}"));
+    sandbox.assign(&assignment());
+    assert!(sandbox.prints("\n").contains("app.handler"));
+}
+
+#[test]
+fn what_is_started_ahead_and_does_not_suit_is_replaced_and_its_end_is_not_reported() {
+    let mut sandbox = Sandbox::prestarted(OBEDIENT);
+    assert_eq!(sandbox.report(), json!({"ready": {}}));
+    let mut assignment = assignment();
+    assignment.as_object_mut().unwrap().remove("arguments");
+    assignment["command"] = json!(["sh", "-c", "echo started anew; exit 3"]);
+    sandbox.assign(&assignment);
+    assert_eq!(sandbox.prints("\n"), "started anew\n");
+    assert_eq!(sandbox.report(), json!({"exited": {"code": 3}}));
+}
+
+#[test]
+fn what_is_started_ahead_and_ends_is_reported() {
+    let mut sandbox = Sandbox::prestarted("exit 5");
+    assert_eq!(sandbox.report(), json!({"exited": {"code": 5}}));
+}
+
+#[test]
+fn the_end_of_what_took_its_assignment_is_reported() {
+    let mut sandbox = Sandbox::prestarted("echo >&3; read -r line <&3; exit 6");
+    assert_eq!(sandbox.report(), json!({"ready": {}}));
+    sandbox.assign(&assignment());
+    assert_eq!(sandbox.report(), json!({"exited": {"code": 6}}));
+}
+
+#[test]
+fn orders_out_of_turn_are_refused() {
+    let mut sandbox = Sandbox::prestarted(OBEDIENT);
+    assert_eq!(sandbox.report(), json!({"ready": {}}));
+    sandbox.order(&json!({"prestart": {"command": ["true"], "environment": {}, "working_directory": "/"}}));
+    let report = sandbox.report();
+    assert!(report["failed"]["error"].as_str().unwrap().contains("makes no sense"), "{report}");
+}
+
+#[test]
+fn when_the_daemon_dies_what_was_started_ahead_ends() {
+    let mut sandbox = Sandbox::prestarted(OBEDIENT);
+    assert_eq!(sandbox.report(), json!({"ready": {}}));
+    sandbox.hang_up();
+    assert_eq!(sandbox.end().code(), Some(137));
 }
 
 #[test]
@@ -365,7 +453,7 @@ fn orphans_are_reaped_however_they_end() {
     // Their parents end first. Only when no process but init's child is left, zombies counted, does the loop end.
     let (code, printed) = run("for end in 'exit 3' 'kill -9 $$' 'kill -40 $$'; do (setsid sh -c \"sleep 0.1; $end\" &); done
          tries=0
-         while [ $(ls -d /proc/[0-9]* | wc -l) -gt 4 ] && [ $tries -lt 500 ]; do sleep 0.01; tries=$((tries + 1)); done
+         while [ $(echo /proc/[0-9]* | wc -w) -gt 4 ] && [ $tries -lt 500 ]; do sleep 0.01; tries=$((tries + 1)); done
          [ $tries -gt 0 ] && [ $tries -lt 500 ]");
     assert_eq!((code, printed.as_str()), (json!(0), ""));
 }

@@ -62,6 +62,7 @@ fn runtime(status: RuntimeStatus) -> Runtime {
         name: status.name,
         image: status.image,
         built: status.built,
+        outdated: status.outdated,
         image_id: status.image_id,
         image_size: status.image_size,
         created: status.created.map(timestamp),
