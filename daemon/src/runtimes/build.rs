@@ -169,8 +169,10 @@ impl Building {
             .await
             .map_err(|source| RuntimeError::File { path: bundle.display().to_string(), source })?;
         let mut tar = tar::Builder::new(Vec::new());
-        let texts = [("Dockerfile", definition.dockerfile)].into_iter().chain(definition.files.iter().copied());
-        let files = texts.map(|(name, text)| (name, text.as_bytes())).chain([("host-ca.crt", &*certificates)]);
+        let texts =
+            [("Dockerfile", definition.dockerfile)].into_iter().chain(definition.files.iter().copied());
+        let files =
+            texts.map(|(name, text)| (name, text.as_bytes())).chain([("host-ca.crt", &*certificates)]);
         for (name, content) in files {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);

@@ -185,7 +185,8 @@ impl RuntimeCatalog {
         Ok(RuntimeStatus {
             name: definition.name.to_owned(),
             built: found.is_some(),
-            outdated: found.is_some_and(|image| label(image, RECIPE_LABEL) != Some(definition.recipe().as_str())),
+            outdated: found
+                .is_some_and(|image| label(image, RECIPE_LABEL) != Some(definition.recipe().as_str())),
             image_id: found.and_then(|image| image.id.clone()).unwrap_or_default(),
             image_size: found
                 .and_then(|image| image.size)

@@ -171,8 +171,7 @@ impl Supervisor {
                 Stage::Prestarted(prestarted) => prestarted.is(pid),
                 Stage::Waiting | Stage::Reported { .. } => false,
             };
-            if is_it && let Some(exit) = exit(status)
-            {
+            if is_it && let Some(exit) = exit(status) {
                 self.control.report_exit(exit);
                 self.stage = Stage::Reported { until: None, code: 0 };
             }

@@ -302,18 +302,14 @@ fn an_image_without_an_entry_point_is_reported() {
 fn an_assignment_that_is_nonsense_is_reported() {
     let mut sandbox = Sandbox::start();
     sandbox.send(b"\xff{]\n");
-    assert!(
-        sandbox.report()["failed"]["error"].as_str().unwrap().starts_with("the order can't be read")
-    );
+    assert!(sandbox.report()["failed"]["error"].as_str().unwrap().starts_with("the order can't be read"));
 }
 
 #[test]
 fn an_assignment_without_end_is_refused() {
     let mut sandbox = Sandbox::start();
     sandbox.send(&vec![b' '; 1024 * 1024 + 1]);
-    assert!(
-        sandbox.report()["failed"]["error"].as_str().unwrap().starts_with("the order is longer than")
-    );
+    assert!(sandbox.report()["failed"]["error"].as_str().unwrap().starts_with("the order is longer than"));
 }
 
 #[test]
