@@ -14,6 +14,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     fs, io,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -50,6 +51,12 @@ pub struct Config {
     pub memory_budget_mb: u32,
     /// See [`Config::idle_timeout`].
     pub idle_timeout_seconds: u32,
+    /// See [`Config::freeze_grace`].
+    pub freeze_grace_ms: u32,
+    /// See [`Config::ready`].
+    pub ready_min: u32,
+    /// See [`Config::ready`].
+    pub ready_max: u32,
     /// See [`Config::init_timeout`].
     pub init_timeout_seconds: u32,
     /// See [`Config::drain_limit`].
@@ -200,6 +207,9 @@ impl Config {
             // The rest is for the kernel, dockerd, the daemon and the page cache.
             memory_budget_mb: machine.memory_mb / 4 * 3,
             idle_timeout_seconds: 600,
+            freeze_grace_ms: 5,
+            ready_min: 2,
+            ready_max: 16,
             init_timeout_seconds: 10,
             drain_limit_seconds: 30,
             concurrent_starts: 4,
@@ -230,6 +240,19 @@ impl Config {
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
         Duration::from_secs(self.idle_timeout_seconds.into())
+    }
+
+    /// How long a sandbox may run on after a call, at most, where calls follow each other closely.
+    #[must_use]
+    pub fn freeze_grace(&self) -> Duration {
+        Duration::from_millis(self.freeze_grace_ms.into())
+    }
+
+    /// How many sandboxes of each runtime in use stand ready for a cold start. A most below the least counts.
+    #[must_use]
+    pub fn ready(&self) -> RangeInclusive<usize> {
+        let most = self.ready_max as usize;
+        (self.ready_min as usize).min(most)..=most
     }
 
     /// How long the init phase of a function may take.

@@ -13,7 +13,7 @@ use thaw_daemon::{
     invoke::{Invoker, Recipes},
     logs::{LogSettings, LogStore},
     runtimes::{CatalogOptions, RuntimeCatalog},
-    sandbox::{Engine, Host, HostParts, Pool, SandboxSettings, cgroup::CgroupHost},
+    sandbox::{Engine, Host, HostParts, Pool, ReadyLimits, SandboxSettings, cgroup::CgroupHost},
     store::{Store, StoreOptions},
     telemetry,
 };
@@ -127,6 +127,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         settings: SandboxSettings {
             memory_budget_mb: u64::from(config.memory_budget_mb),
             idle_timeout: config.idle_timeout(),
+            freeze_grace: config.freeze_grace(),
+            ready: ReadyLimits { least: *config.ready().start(), most: *config.ready().end() },
             init_timeout: config.init_timeout(),
             concurrent_starts: config.concurrent_starts as usize,
             pids_limit: config.pids_limit,
@@ -151,6 +153,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let invoker = Invoker::new(registry.clone(), recipes, pool.clone());
     let stop = CancellationToken::new();
     let changes = tokio::spawn(invoker.clone().follow_changes(stop.clone()));
+    let stock = tokio::spawn(pool.clone().keep_stocked(stop.clone()));
     let doors = Doors {
         invoker: invoker.clone(),
         registry: registry.clone(),
@@ -194,6 +197,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         serving.abort();
     }
     changes.await.context("following changes")?;
+    stock.await.context("keeping sandboxes ready")?;
     pool.close().await;
     registry.close().await;
     host.remove_cgroup_parents();

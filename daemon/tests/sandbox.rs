@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on fails")]
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -17,8 +18,8 @@ use thaw_daemon::{
     runtime_api::RequestId,
     runtimes::{CatalogOptions, RuntimeCatalog},
     sandbox::{
-        Engine, Host, HostParts, Job, JobError, Outcome, Phase, Pool, SandboxSettings, SandboxSpec,
-        SandboxSpecParts, SpecKey, cgroup::CgroupHost,
+        Base, Engine, Host, HostParts, Job, JobError, Outcome, Phase, Pool, ReadyLimits, SandboxSettings,
+        SandboxSpec, SandboxSpecParts, SpecKey, cgroup::CgroupHost,
     },
 };
 use thaw_kernel::disk::DiskTemplates;
@@ -84,6 +85,8 @@ impl World {
             settings: SandboxSettings {
                 memory_budget_mb,
                 idle_timeout: Duration::from_secs(60),
+                freeze_grace: Duration::ZERO,
+                ready: ReadyLimits { least: 0, most: 0 },
                 init_timeout: Duration::from_secs(10),
                 concurrent_starts: 2,
                 pids_limit: 256,
@@ -94,13 +97,22 @@ impl World {
         let package = root.join("package");
         std::fs::create_dir(&package).unwrap();
         std::fs::write(package.join("app.py"), HANDLER).unwrap();
+        let mut environment: BTreeMap<String, String> = image.environment.into_iter().collect();
+        environment.insert("PYTHONPATH".to_owned(), "/var/runtime".to_owned());
+        environment.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), "127.0.0.1:9001".to_owned());
         let spec = Arc::new(SandboxSpec::new(SandboxSpecParts {
             key: SpecKey("one".into()),
-            account: "000000000000".into(),
+            base: Arc::new(Base::new(
+                "000000000000".into(),
+                image.id.into(),
+                "python3.13".into(),
+                image.prestart,
+                environment.clone(),
+            )),
+            suits_prestart: true,
             function_name: "one".into(),
             version: "$LATEST".into(),
             function_arn: "arn:aws:lambda:us-east-1:000000000000:function:one".into(),
-            image: image.id,
             entrypoint: image.entrypoint,
             handler: "app.handler".to_owned(),
             memory_mb: 256,
@@ -108,7 +120,7 @@ impl World {
             timeout: Duration::from_secs(3),
             package,
             package_pin: Box::new(()),
-            environment: image.environment.into_iter().collect(),
+            environment,
             log_group: GroupKey::of_function("000000000000", "one").unwrap(),
         }));
         Self { directory, pool: Pool::new(host), logs, spec }

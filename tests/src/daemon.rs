@@ -32,9 +32,14 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// A drain may take as long as [`SETTINGS`] allow, and Docker takes its time to remove containers.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
-/// What every daemon under test is set to; a test's own settings come after.
-const SETTINGS: [(&str, &str); 3] =
-    [("log-format", "text"), ("log-level", "info,thaw_daemon=debug"), ("drain-limit-seconds", "20")];
+/// What every daemon under test is set to; a test's own settings come after. Sandboxes that stand ready cost more than
+/// most tests would gain by them.
+const SETTINGS: [(&str, &str); 4] = [
+    ("log-format", "text"),
+    ("log-level", "info,thaw_daemon=debug"),
+    ("drain-limit-seconds", "20"),
+    ("ready-max", "0"),
+];
 
 /// A daemon under test. It ends with this value, or with the test process at the latest.
 #[derive(Debug)]

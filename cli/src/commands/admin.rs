@@ -120,7 +120,7 @@ fn show_status(status: &thaw_proto::v1::GetStatusResponse, ui: &Ui) -> Result<()
             "Draining": status.draining,
             "Functions": status.functions,
             "Sandboxes": {
-                "Starting": status.sandboxes_starting, "Idle": status.sandboxes_idle,
+                "Starting": status.sandboxes_starting, "Ready": status.sandboxes_ready, "Idle": status.sandboxes_idle,
                 "Busy": status.sandboxes_busy, "Stopping": status.sandboxes_stopping,
             },
             "MemoryBudget": status.memory_budget,
@@ -141,7 +141,8 @@ fn show_status(status: &thaw_proto::v1::GetStatusResponse, ui: &Ui) -> Result<()
         (
             "sandboxes",
             format!(
-                "{} idle, {} busy, {} starting, {} stopping",
+                "{} ready, {} idle, {} busy, {} starting, {} stopping",
+                status.sandboxes_ready,
                 status.sandboxes_idle,
                 status.sandboxes_busy,
                 status.sandboxes_starting,
@@ -165,14 +166,22 @@ fn show_sandboxes(sandboxes: &[Sandbox], ui: &Ui) -> Result<(), Failure> {
     let rows = sandboxes
         .iter()
         .map(|sandbox| {
-            let name = sandbox.function_arn.split(':').nth(6).unwrap_or(&sandbox.function_arn);
+            let name = match sandbox.function_arn.as_str() {
+                "" => format!("({})", sandbox.runtime),
+                arn => arn.split(':').nth(6).unwrap_or(arn).to_owned(),
+            };
+            let used = sandbox.memory_used >> 20;
+            let memory = match sandbox.memory_size {
+                0 => format!("{used} MB"),
+                size => format!("{used} of {size} MB"),
+            };
             vec![
                 sandbox.id.chars().take(12).collect(),
-                name.to_owned(),
+                name,
                 state(sandbox).to_lowercase(),
                 ui::span(sandbox.in_state),
                 sandbox.invocations.to_string(),
-                format!("{} of {} MB", sandbox.memory_used >> 20, sandbox.memory_size),
+                memory,
                 sandbox.container_id.chars().take(12).collect(),
             ]
         })
@@ -185,6 +194,7 @@ fn state(sandbox: &Sandbox) -> &'static str {
         SandboxState::Unspecified => "Unknown",
         SandboxState::Starting => "Starting",
         SandboxState::Initialising => "Initialising",
+        SandboxState::Ready => "Ready",
         SandboxState::Idle => "Idle",
         SandboxState::Busy => "Busy",
         SandboxState::Stopping => "Stopping",
@@ -201,6 +211,7 @@ fn as_json(sandbox: &Sandbox) -> Value {
         "MemoryUsed": sandbox.memory_used,
         "Created": ui::stamp(sandbox.created),
         "Invocations": sandbox.invocations,
+        "Runtime": sandbox.runtime,
         "LogStreamName": sandbox.log_stream_name,
     })
 }

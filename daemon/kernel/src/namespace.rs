@@ -7,13 +7,14 @@ use std::{
     fs::File,
     net::{SocketAddr, TcpListener},
     os::fd::OwnedFd,
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
 };
 
 use nix::sched::{CloneFlags, setns, unshare};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    mount::{UnmountFlags, unmount},
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
@@ -75,6 +76,24 @@ impl ContainerNamespaces {
     /// # Errors
     /// If the namespace can't be entered or a place isn't there; mounts before it have been moved then.
     pub fn mount_all(&self, mounts: Vec<(DetachedMount, PathBuf)>) -> Result<(), KernelError> {
+        self.inside_mounts(|| mounts.into_iter().try_for_each(|(mount, target)| mount.move_to(&target)))
+    }
+
+    /// Takes a mount away from its place inside the mount namespace. Who has files of it open keeps them.
+    ///
+    /// # Errors
+    /// If the namespace can't be entered or nothing is mounted there.
+    pub fn unmount(&self, target: &Path) -> Result<(), KernelError> {
+        self.inside_mounts(|| {
+            unmount(target, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
+                .map_err(KernelError::of("unmount inside a sandbox", target.display()))
+        })
+    }
+
+    fn inside_mounts<T: Send>(
+        &self,
+        errand: impl FnOnce() -> Result<T, KernelError> + Send,
+    ) -> Result<T, KernelError> {
         inside(|| {
             // A thread shares its root and working directory with its process, and the kernel lets only one that has
             // its own into another mount namespace. Source: setns(2).
@@ -82,7 +101,7 @@ impl ContainerNamespaces {
                 .map_err(KernelError::of("part from the directories of", "thawd"))?;
             setns(&self.mounts, CloneFlags::CLONE_NEWNS)
                 .map_err(KernelError::of("enter the mount namespace of process", self.pid))?;
-            mounts.into_iter().try_for_each(|(mount, target)| mount.move_to(&target))
+            errand()
         })
     }
 }
@@ -183,6 +202,22 @@ mod tests {
         fs::write(package.join("app.py"), "by the host").unwrap();
         assert!(container.sh(&format!("grep -q 'by the host' {inside}/app.py")));
         assert!(!fs::read_to_string("/proc/self/mountinfo").unwrap().contains(&inside.to_string()));
+    }
+
+    #[test]
+    fn what_is_unmounted_inside_is_gone_there() {
+        let container = Container::start();
+        let host = tempfile::tempdir().unwrap();
+        let (package, target) = (host.path().join("package"), host.path().join("task"));
+        fs::create_dir(&package).unwrap();
+        fs::create_dir(&target).unwrap();
+        fs::write(package.join("app.py"), "original").unwrap();
+        let namespaces = container.namespaces();
+        assert!(namespaces.unmount(&target).is_err(), "nothing is mounted there");
+        namespaces.mount_all(vec![(DetachedMount::read_only(&package).unwrap(), target.clone())]).unwrap();
+        assert!(container.sh(&format!("test -e {}/app.py", target.display())));
+        namespaces.unmount(&target).unwrap();
+        assert!(!container.sh(&format!("test -e {}/app.py", target.display())));
     }
 
     #[test]

@@ -110,6 +110,10 @@ impl Check<'_> {
         // The smallest function has 128 MB; the largest machines have some TB.
         self.range("memory_budget_mb", config.memory_budget_mb, 128..=67_108_864)?;
         self.range("idle_timeout_seconds", config.idle_timeout_seconds, 1..=86_400)?;
+        // Nothing that was not asked for may run for longer than a person notices.
+        self.range("freeze_grace_ms", config.freeze_grace_ms, 0..=1_000)?;
+        self.range("ready_min", config.ready_min, 0..=1_000)?;
+        self.range("ready_max", config.ready_max, 0..=1_000)?;
         self.range("init_timeout_seconds", config.init_timeout_seconds, 1..=900)?;
         // An invocation takes 900 s at most, so waiting longer waits for nothing. 0 stops at once.
         self.range("drain_limit_seconds", config.drain_limit_seconds, 0..=900)?;

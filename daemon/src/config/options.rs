@@ -72,6 +72,19 @@ pub(super) struct Options {
     #[arg(long, value_name = "SECONDS", env = "THAW_IDLE_TIMEOUT_SECONDS")]
     pub(super) idle_timeout_seconds: Option<u32>,
 
+    /// Milliseconds that a sandbox may run on after a call, at most, where calls follow each other closely; 0 freezes
+    /// at once [default: 5]
+    #[arg(long, value_name = "MILLISECONDS", env = "THAW_FREEZE_GRACE_MS")]
+    pub(super) freeze_grace_ms: Option<u32>,
+
+    /// Sandboxes of each runtime in use that stand ready for a cold start, at least [default: 2]
+    #[arg(long, value_name = "COUNT", env = "THAW_READY_MIN")]
+    pub(super) ready_min: Option<u32>,
+
+    /// As many, at most, after many cold starts; 0 keeps none ready [default: 16]
+    #[arg(long, value_name = "COUNT", env = "THAW_READY_MAX")]
+    pub(super) ready_max: Option<u32>,
+
     /// Seconds that a function's init phase may take [default: 10]
     #[arg(long, value_name = "SECONDS", env = "THAW_INIT_TIMEOUT_SECONDS")]
     pub(super) init_timeout_seconds: Option<u32>,

@@ -1,11 +1,11 @@
-//! The environment that a function starts with, but for what names its sandbox.
+//! The environment of a sandbox: what it starts with before it has a function, and with one, but for what names it.
 //!
 //! Source: "Defined runtime environment variables" in Lambda's developer guide. Later groups win: the image's own, then
 //! Lambda's defaults that a user may change, then the user's, then Lambda's that nobody may change.
 
 use std::collections::BTreeMap;
 
-use crate::functions::FunctionVersion;
+use crate::{functions::FunctionVersion, runtime_api};
 
 /// Defaults that a user may change.
 const DEFAULTS: [(&str, &str); 6] = [
@@ -20,14 +20,55 @@ const DEFAULTS: [(&str, &str); 6] = [
     ("HOME", "/tmp"),
 ];
 
-pub(super) fn environment(
-    version: &FunctionVersion,
-    image: &[(String, String)],
-    log_group: &str,
-) -> BTreeMap<String, String> {
+/// What interpreters, their libraries and the dynamic linker read once, when a process starts: names, or beginnings of
+/// names. A function that sets one of these to something else gets a new process.
+const READ_AT_START: [&str; 18] = [
+    "LD_",
+    "PYTHON",
+    "LC_",
+    "LANG",
+    "LOCPATH",
+    "GCONV_PATH",
+    "GLIBC_",
+    "MALLOC_",
+    "NODE_",
+    "RUBY",
+    "JAVA_",
+    "JDK_",
+    "OPENSSL_",
+    "SSL_CERT_",
+    "PATH",
+    "AWS_LAMBDA_EXEC_WRAPPER",
+    "AWS_LAMBDA_LOG_FORMAT",
+    "AWS_LAMBDA_LOG_LEVEL",
+];
+
+/// What a sandbox of an image starts with before it has a function.
+pub(super) fn base(image: &[(String, String)]) -> BTreeMap<String, String> {
     let mut environment: BTreeMap<String, String> =
         DEFAULTS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     environment.extend(image.iter().cloned());
+    // The official clients read it when they are imported. It is the same in every sandbox.
+    environment.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), runtime_api::ADDRESS.to_owned());
+    environment
+}
+
+/// Whether a process that was started with `base` can go on as one with `environment`.
+pub(super) fn suits(base: &BTreeMap<String, String>, environment: &BTreeMap<String, String>) -> bool {
+    let is_read_at_start = |name: &&String| READ_AT_START.iter().any(|start| name.starts_with(start));
+    base.keys()
+        .chain(environment.keys())
+        .filter(is_read_at_start)
+        .all(|name| base.get(name) == environment.get(name))
+}
+
+/// What a function's sandbox starts with, on top of its image's `base`.
+pub(super) fn environment(
+    version: &FunctionVersion,
+    base: &BTreeMap<String, String>,
+    log_group: &str,
+) -> BTreeMap<String, String> {
+    let mut environment = base.clone();
     environment.extend(version.environment.iter().map(|(name, value)| (name.to_string(), value.to_string())));
     let region = version.arn.region.to_string();
     let fixed = [
@@ -45,4 +86,38 @@ pub(super) fn environment(
     ];
     environment.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
     environment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: &str) -> BTreeMap<String, String> {
+        let mut environment = base(&[("PYTHON_VERSION".to_owned(), "3".to_owned())]);
+        environment.insert(name.to_owned(), value.to_owned());
+        environment
+    }
+
+    #[test]
+    fn a_process_goes_on_unless_it_would_have_started_otherwise() {
+        let base = base(&[("PYTHON_VERSION".to_owned(), "3".to_owned())]);
+        assert!(suits(&base, &base));
+        assert!(suits(&base, &with("TABLE_NAME", "orders")));
+        assert!(suits(&base, &with("TZ", "Europe/Berlin")), "the runtime reads it again");
+        assert!(suits(&base, &with("PYTHONPATH", "/var/runtime")), "that is what it has");
+        assert!(suits(&base, &with("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/a")), "every function has one");
+        for (name, value) in [
+            ("PYTHONPATH", "/opt/python"),
+            ("PYTHONHASHSEED", "0"),
+            ("LD_PRELOAD", "/opt/lib/x.so"),
+            ("LANG", "de_DE.UTF-8"),
+            ("AWS_LAMBDA_EXEC_WRAPPER", "/opt/wrapper"),
+            ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
+        ] {
+            assert!(!suits(&base, &with(name, value)), "{name}");
+        }
+        let without: BTreeMap<_, _> =
+            base.clone().into_iter().filter(|(name, _)| name != "PYTHONPATH").collect();
+        assert!(!suits(&base, &without));
+    }
 }

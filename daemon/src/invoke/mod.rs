@@ -8,10 +8,10 @@ mod environment;
 mod recipes;
 mod synchronous;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use client_context::ClientContext;
@@ -27,6 +27,9 @@ use crate::{
 
 /// The most bytes of a synchronous invocation's payload: 6 MB. Source: Lambda quotas.
 pub const PAYLOAD_LIMIT: usize = 6_291_456;
+
+/// How long changes are gathered before it is looked what is to stand ready: a deployment makes many at once.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// What a caller asks for.
 #[derive(Debug)]
@@ -110,18 +113,31 @@ impl Invoker {
         Self { inner: Arc::new(Inner { registry, recipes, pool, calls: TaskTracker::new() }) }
     }
 
-    /// Retires sandboxes of functions as they change, until `stop`.
+    /// Follows what functions and images there are, until `stop`: retires sandboxes of functions that change, and tells the
+    /// pool what is to stand ready.
     pub async fn follow_changes(self, stop: CancellationToken) {
-        let mut changes = self.inner.registry.subscribe();
+        let Inner { registry, recipes, pool, .. } = &*self.inner;
+        let mut changes = registry.subscribe();
+        let mut stock_at = Some(Instant::now());
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                change = changes.recv() => match change {
-                    Ok(change) => self.inner.recipes.retire(&change, &self.inner.pool),
-                    // Too many at once: look at every function that has sandboxes.
-                    Err(RecvError::Lagged(_)) => self.inner.recipes.retire_changed(&self.inner.pool),
-                    Err(RecvError::Closed) => return,
-                },
+                change = changes.recv() => {
+                    match change {
+                        Ok(change) => recipes.retire(&change, pool),
+                        // Too many at once: look at every function that has sandboxes.
+                        Err(RecvError::Lagged(_)) => recipes.retire_changed(pool),
+                        Err(RecvError::Closed) => return,
+                    }
+                    stock_at.get_or_insert_with(|| Instant::now() + SETTLE);
+                }
+                () = recipes.images_changed() => {
+                    stock_at.get_or_insert_with(|| Instant::now() + SETTLE);
+                }
+                () = until(stock_at) => {
+                    stock_at = None;
+                    pool.keep_ready(&recipes.bases_in_use().await);
+                }
             }
         }
     }
@@ -130,5 +146,13 @@ impl Invoker {
     pub async fn close(&self) {
         self.inner.calls.close();
         self.inner.calls.wait().await;
+    }
+}
+
+/// Waits until a time; for ever if there is none.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

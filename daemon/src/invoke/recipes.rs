@@ -14,8 +14,8 @@ use crate::{
     functions::{FunctionChange, FunctionError, FunctionName, FunctionRegistry, FunctionVersion},
     identity::AccountId,
     logs::GroupKey,
-    runtimes::RuntimeCatalog,
-    sandbox::{Pool, SandboxSpec, SandboxSpecParts, SpecKey},
+    runtimes::{RuntimeCatalog, RuntimeImage},
+    sandbox::{Base, BaseKey, Pool, SandboxSpec, SandboxSpecParts, SpecKey},
 };
 
 /// Tells functions apart.
@@ -34,13 +34,15 @@ pub struct Recipes {
     registry: FunctionRegistry,
     runtimes: Arc<RuntimeCatalog>,
     kept: Mutex<HashMap<FunctionKey, Recipe>>,
+    /// What sandboxes are before they have a function: one for each tenant and image, so that they are interchangeable.
+    bases: Mutex<HashMap<BaseKey, Arc<Base>>>,
 }
 
 impl Recipes {
     /// None yet.
     #[must_use]
     pub fn new(registry: FunctionRegistry, runtimes: Arc<RuntimeCatalog>) -> Self {
-        Self { registry, runtimes, kept: Mutex::new(HashMap::new()) }
+        Self { registry, runtimes, kept: Mutex::default(), bases: Mutex::default() }
     }
 
     /// The recipe of a version. One of another revision of the same function is retired.
@@ -92,15 +94,17 @@ impl Recipes {
         let account = version.account().to_string();
         let log_group = GroupKey::of_function(&account, version.name().as_str())?;
         let image = self.runtimes.image(version.runtime.as_str()).await?;
+        let base = self.base(version.account(), version.runtime.as_str(), &image);
+        let environment = environment::environment(version, &base.environment, log_group.group());
         let packages = self.registry.packages();
         Ok(SandboxSpec::new(SandboxSpecParts {
             key: SpecKey(format!("{}:{}", version.arn, version.revision_id).into()),
-            account: account.into(),
+            suits_prestart: environment::suits(&base.environment, &environment),
+            base,
             function_name: version.name().as_str().into(),
             version: version.version.to_string().into(),
             function_arn: version.arn.to_string().into(),
-            environment: environment::environment(version, &image.environment, log_group.group()),
-            image: image.id,
+            environment,
             entrypoint: image.entrypoint,
             handler: version.handler.to_string(),
             memory_mb: version.memory.get(),
@@ -110,6 +114,38 @@ impl Recipes {
             package_pin: Box::new(packages.pin(version.package).map_err(FunctionError::from)?),
             log_group,
         }))
+    }
+
+    fn base(&self, account: AccountId, runtime: &str, image: &RuntimeImage) -> Arc<Base> {
+        let account: Arc<str> = account.to_string().into();
+        let environment = environment::base(&image.environment);
+        let base =
+            Base::new(account, image.id.as_str().into(), runtime.into(), image.prestart.clone(), environment);
+        let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(bases.entry(base.key().clone()).or_insert_with(|| Arc::new(base)))
+    }
+
+    /// Waits until an image was built.
+    pub(super) async fn images_changed(&self) {
+        self.runtimes.changed().await;
+    }
+
+    /// What sandboxes of the functions there are would be before they have one, as far as their images are there. Others
+    /// are forgotten.
+    pub(super) async fn bases_in_use(&self) -> Vec<Arc<Base>> {
+        let mut bases = Vec::new();
+        for (account, runtime) in self.registry.runtimes_in_use() {
+            match self.runtimes.image(runtime.as_str()).await {
+                Ok(image) => bases.push(self.base(account, runtime.as_str(), &image)),
+                // Whoever calls such a function is told.
+                Err(error) => {
+                    tracing::debug!(runtime = runtime.as_str(), %error, "no sandboxes stand ready for a runtime")
+                }
+            }
+        }
+        let mut kept = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|key, _| bases.iter().any(|base| base.key() == key));
+        bases
     }
 
     /// A recipe turned out to be no good: its image is gone. The next call makes another.

@@ -18,6 +18,7 @@ use std::{
 use bollard::{Docker, models::ImageInspect};
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::sync::Notify;
 
 pub use build::{BuildProgress, BuildStream};
 pub use error::RuntimeError;
@@ -142,13 +143,14 @@ pub struct RuntimeCatalog {
     /// What was looked up: a first call of a function asks for it, and the engine need not be asked every time.
     images: Mutex<HashMap<&'static str, RuntimeImage>>,
     building: Mutex<HashSet<&'static str>>,
+    changed: Notify,
 }
 
 impl RuntimeCatalog {
     /// The runtimes that are compiled in.
     #[must_use]
     pub fn new(docker: Docker, options: CatalogOptions) -> Self {
-        Self { docker, options, images: Mutex::new(HashMap::new()), building: Mutex::new(HashSet::new()) }
+        Self { docker, options, images: Mutex::default(), building: Mutex::default(), changed: Notify::new() }
     }
 
     /// A runtime by its name.
@@ -238,6 +240,12 @@ impl RuntimeCatalog {
     /// What was known of a runtime's image may not be true any more.
     pub fn forget(&self, name: &str) {
         self.images().remove(name);
+        self.changed.notify_one();
+    }
+
+    /// Waits until what was known of an image may not be true any more. For one who waits.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     async fn inspect(&self, image: &str) -> Result<Option<ImageInspect>, RuntimeError> {

@@ -18,6 +18,9 @@ pub(super) const THAW_DIR: &str = "/.thaw";
 /// Where the package appears.
 pub(super) const TASK_ROOT: &str = "/var/task";
 
+/// MB of memory until it is known which function it is for, and how much that has.
+const BASE_MEMORY_MB: u32 = 512;
+
 /// Open files of one sandbox. Source: Lambda quotas.
 const FILE_DESCRIPTORS: i64 = 1024;
 
@@ -30,9 +33,8 @@ pub(super) struct ContainerSpec {
     pub(super) id: SandboxId,
     pub(super) instance: Arc<str>,
     pub(super) account: Arc<str>,
-    pub(super) function_name: Arc<str>,
+    pub(super) runtime: Arc<str>,
     pub(super) image: String,
-    pub(super) memory_mb: u32,
     pub(super) pids_limit: u32,
     pub(super) cgroup_parent: String,
     /// The sandbox's directory on the host: FIFO and control socket.
@@ -51,7 +53,7 @@ impl ContainerSpec {
 
     /// What Docker is asked for.
     pub(super) fn body(&self) -> ContainerCreateBody {
-        let memory = i64::from(self.memory_mb) << 20;
+        let memory = i64::from(BASE_MEMORY_MB) << 20;
         let init = format!("{THAW_DIR}/init");
         let host_config = HostConfig {
             // No network but its own loopback interface.
@@ -82,7 +84,7 @@ impl ContainerSpec {
             // Starting an interpreter on a small function's share would take seconds; as on Lambda, the share applies
             // from the first invocation on (see `owner`).
             cpu_period: Some(cgroup::CPU_PERIOD_US),
-            cpu_quota: Some(cgroup::cpu_quota(self.memory_mb).max(cgroup::CPU_PERIOD_US)),
+            cpu_quota: Some(cgroup::CPU_PERIOD_US),
             cgroup_parent: Some(self.cgroup_parent.clone()),
             // Output comes by FIFO; Docker's own path would keep a copy.
             log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
@@ -107,7 +109,7 @@ impl ContainerSpec {
                 (INSTANCE_LABEL.to_owned(), self.instance.to_string()),
                 ("thaw.sandbox".to_owned(), self.id.to_string()),
                 ("thaw.account".to_owned(), self.account.to_string()),
-                ("thaw.function".to_owned(), self.function_name.to_string()),
+                ("thaw.runtime".to_owned(), self.runtime.to_string()),
             ])),
             host_config: Some(host_config),
             ..ContainerCreateBody::default()

@@ -76,14 +76,6 @@ pub enum EngineError {
     EndedAtOnce(String),
 }
 
-/// A container that runs.
-#[derive(Clone, Debug)]
-pub(super) struct RunningContainer {
-    pub(super) id: String,
-    /// Its first process, as the host numbers it.
-    pub(super) pid: u32,
-}
-
 /// What the engine says of itself.
 #[derive(Clone, Debug)]
 pub struct EngineInfo {
@@ -148,37 +140,33 @@ impl Engine {
         Ok(EngineInfo { version: info.server_version.unwrap_or_default(), cgroup_driver })
     }
 
-    /// Creates and starts a container. If that fails half-way, nothing of it is left, unless the engine does not
-    /// answer to that either: then the next start of the daemon finds it by its label.
-    pub(super) async fn run(&self, spec: &ContainerSpec) -> Result<RunningContainer, EngineError> {
+    /// Creates a container. Its id, by which it must be removed in the end.
+    pub(super) async fn create(&self, spec: &ContainerSpec) -> Result<String, EngineError> {
         let options = CreateContainerOptionsBuilder::new().name(&spec.name()).build();
         let created = self
             .call("create a container", CALL_LIMIT, self.docker.create_container(Some(options), spec.body()))
-            .await
-            .map_err(|error| match error {
-                EngineError::Refused { source, .. } if is_status(&source, 404) => {
-                    EngineError::NoSuchImage(spec.image.clone())
-                }
-                other => other,
-            })?;
-        match self.start(&created.id).await {
-            Ok(running) => Ok(running),
-            Err(error) => {
-                if let Err(leftover) = self.remove(&created.id).await {
-                    tracing::warn!(container = created.id, error = %leftover, "a container that did not start was left");
-                }
-                Err(error)
+            .await;
+        match created {
+            Ok(created) => Ok(created.id),
+            Err(EngineError::Refused { source, .. }) if is_status(&source, 404) => {
+                Err(EngineError::NoSuchImage(spec.image.clone()))
             }
+            Err(error) => Err(error),
         }
     }
 
-    async fn start(&self, id: &str) -> Result<RunningContainer, EngineError> {
+    /// Starts a container.
+    pub(super) async fn start(&self, id: &str) -> Result<(), EngineError> {
         self.call(
             "start a container",
             CALL_LIMIT,
             self.docker.start_container(id, None::<StartContainerOptions>),
         )
-        .await?;
+        .await
+    }
+
+    /// The first process of a container, as the host numbers it; none if the container does not run.
+    pub(super) async fn first_process(&self, id: &str) -> Result<Option<u32>, EngineError> {
         let inspected = self
             .call(
                 "inspect a container",
@@ -187,10 +175,7 @@ impl Engine {
             )
             .await?;
         let pid = inspected.state.and_then(|state| state.pid).and_then(|pid| u32::try_from(pid).ok());
-        match pid {
-            Some(pid) if pid > 0 => Ok(RunningContainer { id: id.to_owned(), pid }),
-            _ => Err(EngineError::EndedAtOnce(id.to_owned())),
-        }
+        Ok(pid.filter(|pid| *pid > 0))
     }
 
     /// Kills what runs in a container and removes it. One that is gone already is as good.
@@ -229,21 +214,11 @@ impl Engine {
             self.call("list containers", LOOK_LIMIT, self.docker.list_containers(Some(options))).await?;
         let mut containers = Vec::new();
         for id in found.into_iter().filter_map(|container| container.id) {
-            let inspected = self
-                .call(
-                    "inspect a container",
-                    LOOK_LIMIT,
-                    self.docker.inspect_container(&id, None::<InspectContainerOptions>),
-                )
-                .await;
-            let pid = match inspected {
-                Ok(inspected) => {
-                    inspected.state.and_then(|state| state.pid).and_then(|pid| u32::try_from(pid).ok())
-                }
-                Err(EngineError::Refused { source, .. }) if is_status(&source, 404) => continue,
+            match self.first_process(&id).await {
+                Ok(pid) => containers.push(LabelledContainer { id, pid }),
+                Err(EngineError::Refused { source, .. }) if is_status(&source, 404) => {}
                 Err(error) => return Err(error),
-            };
-            containers.push(LabelledContainer { id, pid: pid.filter(|pid| *pid > 0) });
+            }
         }
         Ok(containers)
     }

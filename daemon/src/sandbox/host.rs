@@ -1,6 +1,13 @@
 //! What all sandboxes of a daemon share: the engine, the machine's cgroups, disks, logs and settings.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use thaw_kernel::disk::DiskTemplates;
 use tokio::sync::Semaphore;
@@ -9,6 +16,7 @@ use super::{
     cgroup::{CgroupDriver, CgroupHost},
     engine::Engine,
     freezer::FreezerKind,
+    pool::ReadyLimits,
 };
 use crate::{clock::SharedClock, logs::LogStore};
 
@@ -19,6 +27,10 @@ pub struct SandboxSettings {
     pub memory_budget_mb: u64,
     /// How long a sandbox stays without a call.
     pub idle_timeout: Duration,
+    /// How long a sandbox may run on after a call, at the most, if calls come one on the other's heels.
+    pub freeze_grace: Duration,
+    /// How many sandboxes of each kind stand ready for a function.
+    pub ready: ReadyLimits,
     /// How long an initialisation may take, where the function's own time-out isn't longer.
     pub init_timeout: Duration,
     /// Sandboxes that are made at the same time.
@@ -57,6 +69,7 @@ pub struct Host {
     /// How sandboxes are to be.
     pub settings: SandboxSettings,
     starts: Semaphore,
+    preparations_failed: AtomicU64,
 }
 
 /// What [`Host::new`] takes; the rest of [`Host`] follows from it.
@@ -114,7 +127,18 @@ impl Host {
             init,
             starts: Semaphore::new(settings.concurrent_starts),
             settings,
+            preparations_failed: AtomicU64::new(0),
         }
+    }
+
+    /// A sandbox could not be made that has no function yet.
+    pub(super) fn preparation_failed(&self) {
+        self.preparations_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many could not.
+    pub(super) fn preparations_failed(&self) -> u64 {
+        self.preparations_failed.load(Ordering::Relaxed)
     }
 
     /// Waits for a turn to ask the engine for something slow. Cold starts share the machine with running calls.

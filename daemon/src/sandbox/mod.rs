@@ -3,14 +3,16 @@
 //! The life of a sandbox, with one owner task each ([`owner`]); the pool ([`pool`]) knows who is where:
 //!
 //! ```text
-//!     starting -> initialising -> idle (frozen) <-> busy -> finishing -> idle ...
-//!         \____________\_____________\________________\_________\____ stopping -> gone
+//!     preparing -> ready (frozen) -> starting -> idle (frozen) <-> busy -> finishing -> idle ...
+//!         \____________\_______________\____________\________________\_________\____ stopping -> gone
 //! ```
 //!
-//! - starting ([`launch`]): a directory, a container ([`container`], [`engine`]), its cgroup ([`cgroup`]), mounts and the
-//!   Runtime API's listener inside it; then the assignment to its first process ([`control`]).
-//! - initialising: the runtime imports the function. Ends with its first `/next`.
-//! - idle: every task of it stands still ([`freezer`]).
+//! - preparing ([`launch`]): a directory, a container ([`container`], [`engine`]), its cgroup ([`cgroup`]), /tmp and the
+//!   Runtime API's listener inside it; its first process ([`control`]) brings the runtime up.
+//! - ready: the runtime is up, has no function yet, and every task stands still ([`freezer`]). A number of these stands by
+//!   for each image that functions use, so that a cold start need not wait for Docker.
+//! - starting: limits, code and environment of one function version; its runtime imports it. Ends with its first `/next`.
+//! - idle: stands still, for the next call of its function, and of no other.
 //! - busy: has an event; its output goes to its log stream ([`output`]) between START and REPORT ([`report`]).
 //! - stopping: processes killed, container, mounts and directory gone, then the memory is given back.
 //!
@@ -39,6 +41,6 @@ pub use host::{Host, HostParts, SandboxSettings};
 pub use job::{Failure, FunctionError, Job, JobError, Outcome, TAIL_LIMIT};
 pub use launch::LaunchError;
 pub use owner::InitFailure;
-pub use pool::{AcquireError, Counts, Lease, Member, Phase, Pool, SandboxInfo};
-pub use spec::{SandboxId, SandboxSpec, SandboxSpecParts, SpecKey};
+pub use pool::{AcquireError, Assignment, Counts, Lease, Member, Phase, Pool, ReadyLimits, SandboxInfo};
+pub use spec::{Base, BaseKey, SandboxId, SandboxSpec, SandboxSpecParts, SpecKey};
 pub use sweep::{SweepError, Swept};

@@ -52,11 +52,34 @@ struct Sink {
     limit: usize,
 }
 
-impl Output {
-    /// Opens the FIFO at `path`, for an initialisation: its tail is kept in case that it fails. Holding a writing end too means that it never reports an end of file, whatever the
+/// A sandbox's pipe before it has a function, and with it a log.
+#[derive(Debug)]
+pub(super) struct OutputPipe(pipe::Receiver);
+
+impl OutputPipe {
+    /// Opens the FIFO at `path`. Holding a writing end too means that it never reports an end of file, whatever the
     /// function closes.
-    pub(super) fn open(path: &Path, log: LogWriter, clock: SharedClock, limit: usize) -> io::Result<Self> {
-        let fifo = pipe::OpenOptions::new().read_write(true).open_receiver(path)?;
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        pipe::OpenOptions::new().read_write(true).open_receiver(path).map(Self)
+    }
+
+    /// Waits for output and throws it away: a runtime that has no function has nothing to say to a user. Cancel safe.
+    pub(super) async fn discard(&mut self) -> io::Result<()> {
+        self.0.readable().await?;
+        let mut chunk = [0; CHUNK];
+        match self.0.try_read(&mut chunk) {
+            Ok(count) => {
+                let text = String::from_utf8_lossy(&chunk[..count]);
+                tracing::debug!(text = text.trim_end(), "a runtime without a function wrote");
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The output of a function, for its initialisation: its tail is kept in case that it fails.
+    pub(super) fn into_output(self, log: LogWriter, clock: SharedClock, limit: usize) -> Output {
         let sink = Sink {
             log,
             clock,
@@ -67,9 +90,11 @@ impl Output {
             left: limit,
             limit,
         };
-        Ok(Self { fifo, sink })
+        Output { fifo: self.0, sink }
     }
+}
 
+impl Output {
     /// Waits for output and takes what is there. Cancel safe.
     pub(super) async fn pump(&mut self) -> io::Result<()> {
         self.fifo.readable().await?;

@@ -40,6 +40,65 @@ impl fmt::Display for SandboxId {
     }
 }
 
+/// Tells bases apart: sandboxes without a function are interchangeable if they are of one tenant, so that they are in its
+/// cgroup from their first moment, and of one image.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BaseKey {
+    account: Arc<str>,
+    image: Arc<str>,
+}
+
+/// What a sandbox is before it has a function.
+#[derive(Debug)]
+pub struct Base {
+    key: BaseKey,
+    /// What lists call it: the runtime's name.
+    pub runtime: Arc<str>,
+    /// The command that brings the runtime up before there is a function, if the image has one.
+    pub prestart: Option<Vec<String>>,
+    /// The environment that it starts with: the image's and Lambda's, without anything of a function.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Base {
+    /// The base of a tenant's sandboxes of an image. `image` is an id, so that a rebuilt tag does not change a running
+    /// version's ground.
+    #[must_use]
+    pub fn new(
+        account: Arc<str>,
+        image: Arc<str>,
+        runtime: Arc<str>,
+        prestart: Option<Vec<String>>,
+        environment: BTreeMap<String, String>,
+    ) -> Self {
+        Self { key: BaseKey { account, image }, runtime, prestart, environment }
+    }
+
+    /// Tells it from others.
+    #[must_use]
+    pub fn key(&self) -> &BaseKey {
+        &self.key
+    }
+
+    /// The tenant's account id: names the cgroup parent.
+    #[must_use]
+    pub fn account(&self) -> &Arc<str> {
+        &self.key.account
+    }
+
+    /// The image's id.
+    #[must_use]
+    pub fn image(&self) -> &str {
+        &self.key.image
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_tests(image: &str) -> Arc<Self> {
+        let base = Self::new("000000000000".into(), image.into(), "python3.13".into(), None, BTreeMap::new());
+        Arc::new(base)
+    }
+}
+
 /// Tells sandboxes that may stand in for each other from those that may not: one key is one immutable version with one
 /// configuration. A sandbox never serves a second key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,16 +108,14 @@ pub struct SpecKey(pub Arc<str>);
 pub struct SandboxSpecParts {
     /// Sandboxes of this key are interchangeable.
     pub key: SpecKey,
-    /// The tenant's account id: names the cgroup parent and the log group's owner.
-    pub account: Arc<str>,
+    /// What its sandboxes are before they become this version.
+    pub base: Arc<Base>,
     /// The function's name.
     pub function_name: Arc<str>,
     /// The version's name, e.g. `$LATEST`.
     pub version: Arc<str>,
     /// The ARN that the handler sees as `invoked_function_arn`, and that lists show.
     pub function_arn: Arc<str>,
-    /// The image's id, so that a rebuilt tag does not change a running version's ground.
-    pub image: String,
     /// The runtime's client and its arguments, from the image's entry point; the handler follows it.
     pub entrypoint: Vec<String>,
     /// Where the runtime finds the handler.
@@ -75,6 +132,8 @@ pub struct SandboxSpecParts {
     pub package_pin: Box<dyn Send + Sync>,
     /// Variables from the image, the daemon and the user, but for those that name the sandbox itself.
     pub environment: BTreeMap<String, String>,
+    /// Whether what was started before there was a function can become this one. If not, its runtime starts anew.
+    pub suits_prestart: bool,
     /// The log group.
     pub log_group: GroupKey,
 }
@@ -105,6 +164,27 @@ impl SandboxSpec {
     #[must_use]
     pub fn new(parts: SandboxSpecParts) -> Self {
         Self { parts, retired: AtomicBool::new(false) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_tests(base: &Arc<Base>, name: &str, memory_mb: u32) -> Arc<Self> {
+        Arc::new(Self::new(SandboxSpecParts {
+            key: SpecKey(name.into()),
+            base: Arc::clone(base),
+            function_name: name.into(),
+            version: "$LATEST".into(),
+            function_arn: format!("arn:aws:lambda:us-east-1:{}:function:{name}", base.account()).into(),
+            entrypoint: Vec::new(),
+            handler: String::new(),
+            memory_mb,
+            ephemeral_storage_mb: 512,
+            timeout: Duration::from_secs(3),
+            package: PathBuf::new(),
+            package_pin: Box::new(()),
+            environment: BTreeMap::new(),
+            suits_prestart: true,
+            log_group: GroupKey::of_function(base.account(), name).unwrap(),
+        }))
     }
 
     /// A newer version or configuration took this one's place: its sandboxes end as soon as no call needs them.

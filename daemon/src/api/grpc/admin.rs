@@ -17,7 +17,7 @@ use super::{
 use crate::{
     functions::{FunctionRegistry, Region},
     logs::LogStore,
-    sandbox::{Phase, Pool, SandboxInfo},
+    sandbox::{Assignment, Member, Phase, Pool, SandboxInfo},
 };
 
 #[derive(Debug)]
@@ -47,6 +47,7 @@ impl AdminService for Admin {
             draining: self.pool.is_draining(),
             functions: self.registry.len() as u64,
             sandboxes_starting: counts.starting,
+            sandboxes_ready: counts.ready,
             sandboxes_idle: counts.idle,
             sandboxes_busy: counts.busy,
             sandboxes_stopping: counts.stopping,
@@ -78,7 +79,7 @@ impl AdminService for Admin {
             .pool
             .list()
             .into_iter()
-            .filter(|info| wanted.as_ref().is_none_or(|name| *info.member.spec.function_name == **name))
+            .filter(|info| wanted.as_ref().is_none_or(|name| is_of(&info.member, name)))
             .map(sandbox)
             .collect();
         Ok(Response::new(ListSandboxesResponse { sandboxes }))
@@ -144,26 +145,36 @@ fn count(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
+fn is_of(member: &Member, function: &str) -> bool {
+    member.assignment().is_some_and(|assignment| *assignment.spec.function_name == *function)
+}
+
 fn sandbox(info: SandboxInfo) -> Sandbox {
     let SandboxInfo { member, phase, in_phase, memory_used } = info;
     let state = match phase {
-        Phase::Queued => SandboxState::Starting,
-        Phase::Starting if member.container.get().is_some() => SandboxState::Initialising,
-        Phase::Starting => SandboxState::Starting,
+        Phase::Preparing => SandboxState::Starting,
+        Phase::Ready => SandboxState::Ready,
+        // It has a function, but perhaps no runtime yet.
+        Phase::Starting if member.container.get().is_none() => SandboxState::Starting,
+        Phase::Starting => SandboxState::Initialising,
         Phase::Idle => SandboxState::Idle,
         Phase::Busy | Phase::Finishing => SandboxState::Busy,
         Phase::Stopping => SandboxState::Stopping,
     };
+    let assignment = member.assignment();
+    let function_arn =
+        assignment.map(|Assignment { spec, .. }| format!("{}:{}", spec.function_arn, spec.version));
     Sandbox {
         id: member.id.to_string(),
         container_id: member.container.get().cloned().unwrap_or_default(),
-        function_arn: format!("{}:{}", member.spec.function_arn, member.spec.version),
+        function_arn: function_arn.unwrap_or_default(),
         state: state.into(),
-        memory_size: member.spec.memory_mb,
+        memory_size: assignment.map_or(0, |assignment| assignment.spec.memory_mb),
         created: Some(timestamp(member.created)),
         in_state: Some(duration(in_phase)),
         invocations: member.invocations.load(std::sync::atomic::Ordering::Relaxed),
-        log_stream_name: member.log_stream.to_string(),
+        log_stream_name: assignment.map(|assignment| assignment.log_stream.to_string()).unwrap_or_default(),
         memory_used,
+        runtime: member.base.runtime.to_string(),
     }
 }

@@ -5,11 +5,11 @@
 //! after a deletion, somebody who expects *no* record can create the function anew before the deletion gets here.
 //! Therefore [`Index::remove`] removes only the revision that was deleted.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use super::{record::FunctionRecord, version::FunctionVersion};
 use crate::{
-    functions::{FunctionName, RevisionId},
+    functions::{FunctionName, RevisionId, RuntimeName},
     identity::AccountId,
     store::{Sha256Digest, Stored},
 };
@@ -26,6 +26,8 @@ pub(super) struct Index {
     accounts: HashMap<AccountId, HashMap<FunctionName, Entry>>,
     /// How many functions use each package.
     packages: HashMap<Sha256Digest, usize>,
+    /// How many functions of each account use each runtime.
+    runtimes: HashMap<(AccountId, RuntimeName), usize>,
 }
 
 impl Index {
@@ -37,9 +39,10 @@ impl Index {
     pub(super) fn put(&mut self, entry: Entry) {
         let version = entry.version.clone();
         *self.packages.entry(version.package).or_default() += 1;
+        *self.runtimes.entry((version.account(), version.runtime.clone())).or_default() += 1;
         let functions = self.accounts.entry(version.account()).or_default();
         if let Some(replaced) = functions.insert(version.name().clone(), entry) {
-            self.forget_package(&replaced.version.package);
+            self.forget(&replaced.version);
         }
     }
 
@@ -50,7 +53,7 @@ impl Index {
             return false;
         }
         if let Some(removed) = functions.remove(name) {
-            self.forget_package(&removed.version.package);
+            self.forget(&removed.version);
         }
         true
     }
@@ -84,12 +87,22 @@ impl Index {
         self.accounts.values().map(HashMap::len).sum()
     }
 
-    fn forget_package(&mut self, package: &Sha256Digest) {
-        if let Some(count) = self.packages.get_mut(package) {
-            *count -= 1;
-            if *count == 0 {
-                self.packages.remove(package);
-            }
+    /// The runtimes that functions use, and the accounts of these.
+    pub(super) fn runtimes(&self) -> Vec<(AccountId, RuntimeName)> {
+        self.runtimes.keys().cloned().collect()
+    }
+
+    fn forget(&mut self, version: &FunctionVersion) {
+        take_one(&mut self.packages, &version.package);
+        take_one(&mut self.runtimes, &(version.account(), version.runtime.clone()));
+    }
+}
+/// Counts one less, and forgets what is counted when there is none.
+fn take_one<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }

@@ -39,7 +39,7 @@ pub use self::{
 };
 use super::{
     FunctionArn, FunctionError, FunctionName, FunctionReference, InvalidField, PackageStore, Qualifier,
-    Region, RevisionId,
+    Region, RevisionId, RuntimeName,
 };
 use crate::{
     clock::SharedClock,
@@ -135,6 +135,12 @@ impl FunctionRegistry {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The runtimes that functions use, each with the accounts that these belong to.
+    #[must_use]
+    pub fn runtimes_in_use(&self) -> Vec<(AccountId, RuntimeName)> {
+        self.index().runtimes()
     }
 
     /// The packages of the functions.

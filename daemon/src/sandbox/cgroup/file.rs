@@ -16,17 +16,23 @@ const TEXT: usize = 4096;
 pub(super) struct CgroupFile {
     path: PathBuf,
     file: File,
+    is_writable: bool,
 }
 
 impl CgroupFile {
     pub(super) fn open(path: PathBuf, write: bool) -> Result<Self, CgroupError> {
         let file = OpenOptions::new().read(true).write(write).open(&path).map_err(failed(&path))?;
-        Ok(Self { path, file })
+        Ok(Self { path, file, is_writable: write })
     }
 
     pub(super) fn write_only(path: PathBuf) -> Result<Self, CgroupError> {
         let file = OpenOptions::new().write(true).open(&path).map_err(failed(&path))?;
-        Ok(Self { path, file })
+        Ok(Self { path, file, is_writable: true })
+    }
+
+    /// Whether it was opened for writing.
+    pub(super) fn is_writable(&self) -> bool {
+        self.is_writable
     }
 
     pub(super) fn write(&self, text: &str) -> Result<(), CgroupError> {

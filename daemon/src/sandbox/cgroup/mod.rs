@@ -259,6 +259,23 @@ impl Cgroup {
         either!(self, cgroup => cgroup.oom_kills())
     }
 
+    /// Sets how many bytes of memory may be in use; memory and swap together are limited to the same.
+    ///
+    /// # Errors
+    /// If the limit can't be written, or more is in use than can be freed.
+    pub fn set_memory_limit(&self, bytes: u64) -> Result<(), CgroupError> {
+        either!(self, cgroup => cgroup.set_memory_limit(bytes))
+    }
+
+    /// Forgets what [`Cgroup::memory_peak`] was so far. Where the kernel can't (version 2 before Linux 6.12), the peak stays
+    /// that of the whole life.
+    ///
+    /// # Errors
+    /// If the count can't be written.
+    pub fn reset_memory_peak(&self) -> Result<(), CgroupError> {
+        either!(self, cgroup => cgroup.reset_memory_peak())
+    }
+
     /// Sets the CPU time of each [`CPU_PERIOD_US`], in microseconds.
     ///
     /// # Errors

@@ -48,6 +48,7 @@ impl Trees {
 #[derive(Debug)]
 pub(super) struct Cgroup {
     freezer: PathBuf,
+    memory: PathBuf,
     state: CgroupFile,
     memory_used: CgroupFile,
     memory_peak: CgroupFile,
@@ -83,6 +84,7 @@ impl Cgroup {
             cpu_period: CgroupFile::open(cpu.join("cpu.cfs_period_us"), true)?,
             cpu_quota: CgroupFile::open(cpu.join("cpu.cfs_quota_us"), true)?,
             freezer,
+            memory,
         }))
     }
 
@@ -134,6 +136,28 @@ impl Cgroup {
 
     pub(super) fn oom_kills(&self) -> Result<u64, CgroupError> {
         self.oom.entry("oom_kill")
+    }
+
+    /// The two limits may never be in the wrong order, so the one that moves away goes first. Source: the kernel's
+    /// admin-guide/cgroup-v1/memory.rst, 2.4.
+    pub(super) fn set_memory_limit(&self, bytes: u64) -> Result<(), CgroupError> {
+        let text = bytes.to_string();
+        let memory = self.memory.join("memory.limit_in_bytes");
+        let with_swap = self.memory.join("memory.memsw.limit_in_bytes");
+        let is_growing = CgroupFile::open(memory.clone(), false)?.number()? < bytes;
+        // Not there if the kernel does not account swap.
+        let files = if !with_swap.exists() {
+            vec![memory]
+        } else if is_growing {
+            vec![with_swap, memory]
+        } else {
+            vec![memory, with_swap]
+        };
+        files.into_iter().try_for_each(|path| CgroupFile::write_only(path)?.write(&text))
+    }
+
+    pub(super) fn reset_memory_peak(&self) -> Result<(), CgroupError> {
+        CgroupFile::write_only(self.memory.join("memory.max_usage_in_bytes"))?.write("0")
     }
 
     pub(super) fn set_cpu_quota(&self, quota_us: i64) -> Result<(), CgroupError> {

@@ -49,7 +49,7 @@ impl Cgroup {
             freeze: open("cgroup.freeze", true)?,
             events: open("cgroup.events", false)?,
             memory_used: open("memory.current", false)?,
-            memory_peak: open("memory.peak", false).ok(),
+            memory_peak: open("memory.peak", true).or_else(|_| open("memory.peak", false)).ok(),
             memory_events: open("memory.events", false)?,
             cpu: open("cpu.max", true)?,
             kill: CgroupFile::write_only(directory.join("cgroup.kill")).ok(),
@@ -98,6 +98,20 @@ impl Cgroup {
 
     pub(super) fn oom_kills(&self) -> Result<u64, CgroupError> {
         self.memory_events.entry("oom_kill")
+    }
+
+    pub(super) fn set_memory_limit(&self, bytes: u64) -> Result<(), CgroupError> {
+        CgroupFile::write_only(self.directory.join("memory.max"))?.write(&bytes.to_string())
+    }
+
+    /// Since Linux 6.12, for the file description that writes. Source: the kernel's admin-guide/cgroup-v2.rst, memory.peak.
+    pub(super) fn reset_memory_peak(&self) -> Result<(), CgroupError> {
+        if let Some(peak) = &self.memory_peak
+            && peak.is_writable()
+        {
+            return peak.write("reset");
+        }
+        Ok(())
     }
 
     pub(super) fn set_cpu_quota(&self, quota_us: i64) -> Result<(), CgroupError> {

@@ -9,7 +9,7 @@ use super::{End, Sandbox, finishing::Finishing, kill};
 use crate::{
     runtime_api::{Body, Event, NextReply, RequestId, RuntimeCall, Verdict},
     sandbox::{
-        control::Report as Ended,
+        control::Ended,
         job::{Failure, FunctionError, JobError, Outcome},
         report::{self, Report},
     },
@@ -48,7 +48,7 @@ impl<'a> Busy<'a> {
             tokio::select! {
                 biased;
                 () = sandbox.member.kill.cancelled() => break Ending::Lost("it was stopped"),
-                ended = sandbox.control.report() => break match ended {
+                ended = sandbox.control.ended() => break match ended {
                     _ if undelivered.is_some() => Ending::NotDelivered,
                     Ended::Exited(status) => Ending::Failed(sandbox.exit(status, self.oom_kills)),
                     Ended::Failed(why) => Ending::Failed(Failure::InvalidEntrypoint(why)),
@@ -81,7 +81,7 @@ impl<'a> Busy<'a> {
                     break Ending::Lost("its output can't be read");
                 },
                 () = tokio::time::sleep_until(self.deadline) => {
-                    break Ending::Failed(Failure::TimedOut(sandbox.member.spec.timeout));
+                    break Ending::Failed(Failure::TimedOut(sandbox.spec.timeout));
                 }
             }
         };
@@ -155,7 +155,7 @@ impl Sandbox<'_> {
         let report = Report {
             request_id,
             duration,
-            memory_mb: self.member.spec.memory_mb,
+            memory_mb: self.spec.memory_mb,
             memory_peak: self.memory_peak(),
             init: self.init.take(),
             failure,

@@ -24,7 +24,7 @@ impl<'a> Finishing<'a> {
                     Some(call) => call.refuse("the invocation was answered already"),
                     None => return Err(End::Died("its Runtime API ended")),
                 },
-                ended = sandbox.control.report() => {
+                ended = sandbox.control.ended() => {
                     tracing::info!(?ended, "the runtime ended after it had answered");
                     return Err(End::Function);
                 }

@@ -9,7 +9,7 @@ use crate::{
     runtime_api::{RequestId, RuntimeCall, Verdict},
     sandbox::{
         cgroup,
-        control::Report as Ended,
+        control::Ended,
         engine::EngineError,
         job::{Failure, FunctionError, Outcome},
         output::Output,
@@ -27,12 +27,12 @@ impl<'a> Initialising<'a> {
     pub(super) async fn run(self) -> Result<Waiting<'a>, End> {
         let Self(mut sandbox) = self;
         let started = Instant::now();
-        let limit = sandbox.host.settings.init_timeout.max(sandbox.member.spec.timeout);
+        let limit = sandbox.host.settings.init_timeout.max(sandbox.spec.timeout);
         let failure = loop {
             tokio::select! {
                 biased;
                 () = sandbox.member.kill.cancelled() => return Err(End::Stopped),
-                ended = sandbox.control.report() => break match ended {
+                ended = sandbox.control.ended() => break match ended {
                     Ended::Exited(status) => sandbox.exit(status, 0),
                     Ended::Failed(why) => Failure::InvalidEntrypoint(why),
                     Ended::Gone if sandbox.oom_kills() > 0 => Failure::OutOfMemory,
@@ -44,7 +44,7 @@ impl<'a> Initialising<'a> {
                         sandbox.init = Some(started.elapsed());
                         sandbox.output.end();
                         let _ = sandbox.output.take_tail();
-                        if let Err(error) = sandbox.cgroup.set_cpu_quota(cgroup::cpu_quota(sandbox.member.spec.memory_mb)) {
+                        if let Err(error) = sandbox.cgroup.set_cpu_quota(cgroup::cpu_quota(sandbox.spec.memory_mb)) {
                             tracing::error!(%error, "a sandbox's CPU share could not be set");
                             return Err(End::Died("its CPU share could not be set"));
                         }
@@ -74,7 +74,7 @@ impl<'a> Initialising<'a> {
         let mut output = sandbox.output;
         output.end();
         output.platform(report::init_failed(init, &failure));
-        let spec = &sandbox.member.spec;
+        let spec = &sandbox.spec;
         let (memory_mb, version) = (spec.memory_mb, Arc::clone(&spec.version));
         Err(End::Init(Box::new(InitFailure { failure, init, memory_mb, memory_peak, version, output })))
     }
@@ -87,7 +87,7 @@ impl Sandbox<'_> {
         loop {
             tokio::select! {
                 biased;
-                _ = self.control.report() => return,
+                _ = self.control.ended() => return,
                 pumped = self.output.pump() => if pumped.is_err() { return },
                 () = tokio::time::sleep_until(deadline) => return,
             }

@@ -5,37 +5,43 @@
 //! state. The states are types, each with what exists only in that state, and each transition consumes the old one:
 //!
 //! ```text
-//!   own ─> Initialising ──/next──> Waiting <────/next──── Finishing
-//!               │                    │  ^ (freezes,           ^
-//!               │ init/error,        │  │  waits, thaws)      │ /response, /error
-//!               │ exit, time-out     └──│────job────> Busy ───┘
-//!               v                       │               │ time-out, exit, out of memory, lost
-//!              End <────────────────────┴───────────────┘
+//!   prepare ─> Ready ──function──> Initialising ──/next──> Waiting <────/next──── Finishing
+//!                │ (frozen)             │                    │  ^ (freezes,           ^
+//!                │                      │ init/error,        │  │  waits, thaws)      │ /response, /error
+//!                │                      │ exit, time-out     └──│────job────> Busy ───┘
+//!                v                      v                       │               │ time-out, exit, out of memory, lost
+//!               End <───────────────────┴───────────────────────┴───────────────┘
 //! ```
 //!
 //! Then, always: [`Ground::clear`], and the pool is told that nothing is left.
 
 mod busy;
 mod finishing;
+mod grace;
 mod initialising;
+mod ready;
+mod standstill;
 mod waiting;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
+use grace::Grace;
 pub use initialising::InitFailure;
 use initialising::Initialising;
+use ready::Ready;
 
 use super::{
     cgroup,
     control::{Control, ExitStatus},
-    freezer::{Freezer, FreezerKind},
+    freezer::{FreezeError, Freezer},
     host::Host,
     job::{Failure, Job, JobError},
-    launch::{self, Ground, LaunchError, Launched},
+    launch::{self, Ground, LaunchError},
     output::Output,
     pool::{AcquireError, Member, Pool},
+    spec::SandboxSpec,
 };
 use crate::runtime_api::RuntimeCall;
 
@@ -57,10 +63,13 @@ enum End {
 }
 
 /// Owns one sandbox until nothing of it is left.
-#[tracing::instrument(name = "sandbox", skip_all, fields(sandbox = %member.id, function = %member.spec.function_arn))]
+#[tracing::instrument(name = "sandbox", skip_all, fields(sandbox = %member.id, function = tracing::field::Empty))]
 pub(super) async fn own(pool: Pool, member: Arc<Member>, mut jobs: mpsc::Receiver<Job>) {
     let mut ground = Ground::default();
     let end = live(&pool, &member, &mut jobs, &mut ground).await;
+    if member.assignment().is_none() && matches!(end, End::Launch(_) | End::Died(_)) {
+        pool.host().preparation_failed();
+    }
     let reason = match end {
         End::Stopped | End::Function | End::Expired => {
             tracing::info!(why = ?end, "sandbox stops");
@@ -90,32 +99,43 @@ pub(super) async fn own(pool: Pool, member: Arc<Member>, mut jobs: mpsc::Receive
 }
 
 async fn live(pool: &Pool, member: &Arc<Member>, jobs: &mut mpsc::Receiver<Job>, ground: &mut Ground) -> End {
-    tokio::select! {
-        biased;
-        () = member.kill.cancelled() => return End::Stopped,
-        () = member.stop.cancelled() => return End::Stopped,
-        () = member.may_start.cancelled() => {}
+    if member.kill.is_cancelled() || member.stop.is_cancelled() {
+        return End::Stopped;
     }
     // Not cancelled half-way: a container on its way could be lost. Its steps have limits of their own.
-    let launched = match launch::launch(pool.host(), member, ground).await {
-        Ok(launched) => launched,
+    let prepared = match launch::prepare(pool.host(), member, ground).await {
+        Ok(prepared) => prepared,
         Err(error) => return End::Launch(error),
     };
-    let sandbox = Sandbox::new(pool, member, jobs, launched);
-    match sandbox.run().await {
+    if !pool.prepared(member) {
+        return End::Stopped;
+    }
+    match run(Ready::new(pool, member, jobs, prepared)).await {
         Ok(never) => match never {},
         Err(end) => end,
     }
 }
 
-/// What every state after the launch has.
+enum Never {}
+
+async fn run(ready: Ready<'_>) -> Result<Never, End> {
+    let mut waiting = Initialising(ready.wait().await?).run().await?;
+    loop {
+        let (busy, delivery) = waiting.wait().await?;
+        waiting = busy.run(delivery).await?.finish().await?;
+    }
+}
+
+/// What every state has from the moment that there is a function.
 struct Sandbox<'a> {
     pool: &'a Pool,
     host: &'a Host,
     member: &'a Arc<Member>,
+    spec: Arc<SandboxSpec>,
     jobs: &'a mut mpsc::Receiver<Job>,
-    cgroup: Arc<cgroup::Cgroup>,
     freezer: Freezer,
+    grace: Grace,
+    cgroup: Arc<cgroup::Cgroup>,
     control: Control,
     output: Output,
     calls: mpsc::Receiver<RuntimeCall>,
@@ -123,34 +143,7 @@ struct Sandbox<'a> {
     init: Option<Duration>,
 }
 
-enum Never {}
-
-impl<'a> Sandbox<'a> {
-    fn new(
-        pool: &'a Pool,
-        member: &'a Arc<Member>,
-        jobs: &'a mut mpsc::Receiver<Job>,
-        launched: Launched,
-    ) -> Self {
-        let host = pool.host();
-        let Launched { cgroup, control, output, calls } = launched;
-        let freezer = match (host.freezer, member.container.get()) {
-            (FreezerKind::Engine, Some(container)) => {
-                Freezer::Engine { engine: Arc::clone(&host.engine), container: container.clone() }
-            }
-            _ => Freezer::Cgroup(Arc::clone(&cgroup)),
-        };
-        Self { pool, host, member, jobs, cgroup, freezer, control, output, calls, init: None }
-    }
-
-    async fn run(self) -> Result<Never, End> {
-        let mut waiting = Initialising(self).run().await?;
-        loop {
-            let (busy, delivery) = waiting.wait().await?;
-            waiting = busy.run(delivery).await?.finish().await?;
-        }
-    }
-
+impl Sandbox<'_> {
     /// How the runtime failed, told apart by the cgroup's own count of kills.
     fn exit(&self, status: ExitStatus, oom_kills_before: u64) -> Failure {
         if status == ExitStatus::Signal(9) && self.oom_kills() > oom_kills_before {
@@ -167,6 +160,12 @@ impl<'a> Sandbox<'a> {
     fn memory_peak(&self) -> u64 {
         self.cgroup.memory_peak().unwrap_or(0)
     }
+}
+
+fn not_frozen(error: FreezeError) -> End {
+    tracing::error!(%error, "a sandbox could not be frozen and is destroyed");
+    // One that can't be stopped would run on between its calls.
+    End::Died("it could not be frozen")
 }
 
 fn kill(cgroup: &cgroup::Cgroup) {

@@ -1,4 +1,4 @@
-//! The runtime has asked for an event: the sandbox stands still, frozen, until there is one.
+//! The runtime has asked for an event: the sandbox stands still until there is one, frozen but for a moment of grace.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,6 +7,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     End, Sandbox,
     busy::{Busy, Delivery},
+    standstill::{Standstill, Step},
 };
 use crate::{
     runtime_api::{Event, NextReply, RuntimeCall},
@@ -19,17 +20,6 @@ use crate::{
 /// How long a sandbox that was given away warm waits for its job before it is frozen all the same. The job is sent
 /// right after; this is for a caller that went away in between.
 const HAND_OVER_LIMIT: Duration = Duration::from_millis(50);
-
-/// How often a sandbox that is freezing is looked at. Most are frozen at the first look.
-const FREEZE_LOOK: Duration = Duration::from_millis(1);
-
-/// How long a freeze may take. A task in an uninterruptible wait holds it up; one that takes longer than this is stuck,
-/// and its sandbox is destroyed.
-const FREEZE_LIMIT: Duration = Duration::from_secs(2);
-
-/// A sandbox that was frozen for longer than this is looked at for a kill that a version 1 freezer holds back, before a
-/// call is given to it. Below, calls come one on the other's heels, and the look would cost each a tenth of its time.
-const LOOK_AFTER: Duration = Duration::from_millis(10);
 
 /// The runtime has asked for an event and there is none.
 pub(super) struct Waiting<'a> {
@@ -48,22 +38,22 @@ impl<'a> Waiting<'a> {
             && sandbox.pool.try_hand_over(id)
             && let Ok(Some(job)) = tokio::time::timeout(HAND_OVER_LIMIT, sandbox.jobs.recv()).await
         {
+            sandbox.grace.note(Duration::ZERO);
             let (busy, event) = sandbox.begin(job);
             return Ok((busy, Delivery { event, next }));
         }
-        let mut is_frozen = sandbox.freeze().await?;
         if !sandbox.pool.offer(id) {
             return Err(End::Stopped);
         }
-        let frozen = Instant::now();
-        let mut look_at = frozen + FREEZE_LOOK;
+        let offered = Instant::now();
+        let mut standstill = Standstill::after(sandbox.grace.length());
         let idle_timeout = sandbox.host.settings.idle_timeout;
-        let mut expires = frozen + idle_timeout;
+        let mut expires = offered + idle_timeout;
         let job = loop {
             tokio::select! {
                 biased;
                 () = sandbox.member.kill.cancelled() => return Err(End::Stopped),
-                ended = sandbox.control.report() => {
+                ended = sandbox.control.ended() => {
                     tracing::info!(?ended, "the runtime ended while the sandbox was idle");
                     return Err(End::Died("its runtime ended while it was idle"));
                 }
@@ -79,13 +69,9 @@ impl<'a> Waiting<'a> {
                     None => return Err(End::Died("its Runtime API ended")),
                 },
                 // Whoever calls meanwhile gets it as it is; nobody waits for this.
-                () = tokio::time::sleep_until(look_at), if !is_frozen => {
-                    is_frozen = sandbox.freeze().await?;
-                    if !is_frozen && frozen.elapsed() > FREEZE_LIMIT && sandbox.pool.expire(id) {
-                        tracing::error!("a sandbox does not freeze and is destroyed");
-                        return Err(End::Died("it could not be frozen"));
-                    }
-                    look_at = Instant::now() + FREEZE_LOOK;
+                () = standstill.due() => {
+                    let step = standstill.step(&sandbox.freezer).await.map_err(super::not_frozen)?;
+                    sandbox.stepped(step)?;
                 }
                 () = tokio::time::sleep_until(expires) => {
                     if sandbox.pool.expire(id) {
@@ -96,12 +82,16 @@ impl<'a> Waiting<'a> {
                 }
             }
         };
-        if frozen.elapsed() > LOOK_AFTER && sandbox.cgroup.pending_kill().unwrap_or(true) {
+        sandbox.grace.note(offered.elapsed());
+        // Below, calls come one on the other's heels, and the look would cost each a tenth of its time.
+        if standstill.is_settled() && sandbox.cgroup.pending_kill().unwrap_or(true) {
             let _ = job.reply.send(Err(JobError::NotDelivered));
             return Err(End::Died("a process of it was killed while it was frozen"));
         }
         let (busy, event) = sandbox.begin(job);
-        if let Err(error) = busy.sandbox.freezer.thaw().await {
+        if standstill.has_begun()
+            && let Err(error) = busy.sandbox.freezer.thaw().await
+        {
             tracing::error!(%error, "a sandbox could not be thawed and is destroyed");
             let _ = busy.reply.send(Err(JobError::NotDelivered));
             return Err(End::Died("it could not be thawed"));
@@ -111,18 +101,27 @@ impl<'a> Waiting<'a> {
 }
 
 impl<'a> Sandbox<'a> {
-    /// Stops the sandbox's time, or ends the sandbox: one that can't be stopped would run on between its calls.
-    async fn freeze(&self) -> Result<bool, End> {
-        self.freezer.freeze().await.map_err(|error| {
-            tracing::error!(%error, "a sandbox could not be frozen and is destroyed");
-            End::Died("it could not be frozen")
-        })
+    fn stepped(&self, step: Step) -> Result<(), End> {
+        match step {
+            Step::Pending => Ok(()),
+            Step::Settled => {
+                let used = self.cgroup.memory_used().unwrap_or(u64::from(self.spec.memory_mb) << 20);
+                self.pool.measured(&self.member.id, used);
+                Ok(())
+            }
+            Step::Stuck if self.pool.expire(&self.member.id) => {
+                tracing::error!("a sandbox does not freeze and is destroyed");
+                Err(End::Died("it could not be frozen"))
+            }
+            // Given to a call in this moment, which takes it as it is.
+            Step::Stuck => Ok(()),
+        }
     }
 
     /// Everything that has to stand before the function's time runs.
     fn begin(mut self, job: Job) -> (Busy<'a>, Box<Event>) {
         let Job { request_id, payload, client_context, trace_id, tail, reply } = job;
-        let spec = &self.member.spec;
+        let spec = &self.spec;
         self.member.count_invocation();
         self.output.begin(&request_id, tail);
         self.output.platform(report::start(&request_id, &spec.version));

@@ -27,8 +27,8 @@ impl Pool {
     pub fn retire(&self, spec: &SandboxSpec) {
         spec.retire();
         let mut books = self.books();
-        let actions = books.state.retire(&spec.key);
-        self.carry_out(&mut books, actions, None);
+        books.state.retire(&spec.key);
+        self.carry_out(&mut books);
     }
 
     /// How many sandboxes are in each phase.
@@ -91,8 +91,8 @@ impl Pool {
         let (actions_done, removed) = {
             let mut books = self.books();
             books.draining = true;
-            let actions = books.state.retire_all();
-            self.carry_out(&mut books, actions, None);
+            books.state.retire_all();
+            self.carry_out(&mut books);
             for member in books.members.values() {
                 member.stop.cancel();
             }

@@ -19,17 +19,17 @@ use super::{Inner, Pool};
 use crate::sandbox::{
     cgroup::Cgroup,
     job::{Job, JobError, Outcome},
-    spec::{SandboxId, SandboxSpec},
+    spec::{Base, SandboxId, SandboxSpec},
 };
 
 /// What the pool and the lists know of a sandbox. Its owner task has everything else.
 pub struct Member {
     /// The sandbox's id.
     pub id: SandboxId,
-    /// What it was made for.
-    pub spec: Arc<SandboxSpec>,
-    /// Its log stream.
-    pub log_stream: Arc<str>,
+    /// What it is before it has a function.
+    pub base: Arc<Base>,
+    /// What it was given, once and for all.
+    assignment: OnceLock<Assignment>,
     /// When it was made.
     pub created: OffsetDateTime,
     /// Docker's id of its container, once there is one.
@@ -40,51 +40,76 @@ pub struct Member {
     pub invocations: AtomicU64,
     since: Mutex<Instant>,
     jobs: mpsc::Sender<Job>,
-    /// Its memory is reserved.
-    pub(in crate::sandbox) may_start: CancellationToken,
+    /// It has its function.
+    pub(in crate::sandbox) assigned: CancellationToken,
     /// Stop when nothing runs.
     pub(in crate::sandbox) stop: CancellationToken,
     /// Stop now.
     pub(in crate::sandbox) kill: CancellationToken,
 }
 
+/// What a sandbox becomes.
+pub struct Assignment {
+    /// Its function.
+    pub spec: Arc<SandboxSpec>,
+    /// Its log stream.
+    pub log_stream: Arc<str>,
+}
+
 impl std::fmt::Debug for Member {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Member")
-            .field("id", &self.id)
-            .field("function", &self.spec.function_arn)
-            .finish_non_exhaustive()
+        let function = self.assignment().map(|assignment| &assignment.spec.function_arn);
+        f.debug_struct("Member").field("id", &self.id).field("function", &function).finish_non_exhaustive()
     }
 }
 
 impl Member {
     /// A sandbox-to-be and the inbox of its owner.
-    pub(super) fn new(spec: &Arc<SandboxSpec>, created: OffsetDateTime) -> NewMember {
-        let id = SandboxId::random();
-        let date = created.date();
-        let log_stream = format!(
-            "{:04}/{:02}/{:02}/[{}]{id}",
-            date.year(),
-            u8::from(date.month()),
-            date.day(),
-            spec.version
-        );
+    pub(super) fn new(id: SandboxId, base: Arc<Base>, created: OffsetDateTime) -> NewMember {
         let (jobs, inbox) = mpsc::channel(1);
         let member = Member {
             id,
-            spec: Arc::clone(spec),
-            log_stream: log_stream.into(),
+            base,
+            assignment: OnceLock::new(),
             created,
             container: OnceLock::new(),
             cgroup: OnceLock::new(),
             invocations: AtomicU64::new(0),
             since: Mutex::new(Instant::now()),
             jobs,
-            may_start: CancellationToken::new(),
+            assigned: CancellationToken::new(),
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
         };
         (Arc::new(member), inbox)
+    }
+
+    /// Its function, from the moment that it has one.
+    #[must_use]
+    pub fn assignment(&self) -> Option<&Assignment> {
+        self.assignment.get()
+    }
+
+    /// It gets its function. The bookkeeping does that once for each.
+    pub(super) fn assign(&self, spec: Arc<SandboxSpec>, now: OffsetDateTime) {
+        let log_stream = format!(
+            "{:04}/{:02}/{:02}/[{}]{}",
+            now.year(),
+            u8::from(now.month()),
+            now.day(),
+            spec.version,
+            self.id
+        );
+        if self.assignment.set(Assignment { spec, log_stream: log_stream.into() }).is_err() {
+            tracing::error!(sandbox = %self.id, "a sandbox was given a second function; it keeps its first");
+        }
+        self.touch();
+        self.assigned.cancel();
+    }
+
+    /// Whether a newer version took its function's place.
+    pub(super) fn is_retired(&self) -> bool {
+        self.assignment().is_some_and(|assignment| assignment.spec.is_retired())
     }
 
     /// Its phase changed just now.

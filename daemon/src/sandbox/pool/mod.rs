@@ -8,6 +8,7 @@
 mod administration;
 mod member;
 mod state;
+mod stock;
 
 use std::{
     collections::HashMap,
@@ -15,14 +16,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 use tokio_util::task::TaskTracker;
 
 pub use administration::SandboxInfo;
-use member::NewMember;
-pub use member::{Lease, Member};
-use state::{Action, Offer, PoolState, WaiterId};
-pub use state::{Counts, Phase};
+pub use member::{Assignment, Lease, Member};
+use state::{Action, PoolState, Taken, WaiterId};
+pub use state::{Counts, Phase, ReadyLimits};
 
 use super::{
     host::Host,
@@ -75,6 +78,8 @@ struct Inner {
     host: Arc<Host>,
     books: Mutex<Books>,
     owners: TaskTracker,
+    /// Fewer sandboxes stand ready than did.
+    restock: Notify,
 }
 
 #[derive(Debug)]
@@ -91,13 +96,14 @@ impl Pool {
     #[must_use]
     pub fn new(host: Arc<Host>) -> Self {
         let books = Books {
-            state: PoolState::new(host.settings.memory_budget_mb),
+            state: PoolState::new(host.settings.memory_budget_mb, host.settings.ready),
             members: HashMap::new(),
             waiters: HashMap::new(),
             next_waiter: 0,
             draining: false,
         };
-        Self { inner: Arc::new(Inner { host, books: Mutex::new(books), owners: TaskTracker::new() }) }
+        let owners = TaskTracker::new();
+        Self { inner: Arc::new(Inner { host, books: Mutex::new(books), owners, restock: Notify::new() }) }
     }
 
     /// What the pool's sandboxes share.
@@ -121,16 +127,21 @@ impl Pool {
             if books.draining {
                 return Err(AcquireError::Draining);
             }
-            if let Some(lease) = books.state.take_idle(&spec.key).and_then(|id| self.lease(&books, &id)) {
-                return Ok(lease);
+            match books.state.take_idle(spec) {
+                Taken::Sandbox(id) => {
+                    let lease = self.lease(&books, &id);
+                    self.carry_out(&mut books);
+                    return lease.ok_or(AcquireError::Stopped);
+                }
+                Taken::NoMemory(needed_mb) => return Err(books.no_memory(needed_mb)),
+                Taken::None => {}
             }
             books.next_waiter += 1;
             let waiter = books.next_waiter;
             let (grant, granted) = oneshot::channel();
             books.waiters.insert(waiter, grant);
-            let new = Member::new(spec, self.inner.host.clock.now());
-            let actions = books.state.wait(waiter, &spec.key, u64::from(spec.memory_mb), new.0.id.clone());
-            self.carry_out(&mut books, actions, Some(new));
+            books.state.wait(waiter, spec, Instant::now());
+            self.carry_out(&mut books);
             (granted, waiter)
         };
         let _guard = WaitGuard { pool: self, waiter, spec };
@@ -140,9 +151,8 @@ impl Pool {
         }
         {
             let mut books = self.books();
-            let new = Member::new(spec, self.inner.host.clock.now());
-            let actions = books.state.insist(waiter, &spec.key, u64::from(spec.memory_mb), new.0.id.clone());
-            self.carry_out(&mut books, actions, Some(new));
+            books.state.insist(waiter, spec, Instant::now());
+            self.carry_out(&mut books);
         }
         granted.await.map_err(stopped)?
     }
@@ -160,54 +170,47 @@ impl Pool {
         // A waiter that is gone drops the lease, which would give the sandbox back under the lock that is held here.
         if let Err(Ok(mut lease)) = grant.send(Ok(lease)) {
             lease.pool = None;
-            let offer = books.state.offer(id, !lease.member.spec.is_retired());
-            self.settle(books, id, &offer);
+            books.state.offer(id, !lease.member.is_retired());
         }
     }
 
-    fn settle(&self, books: &mut Books, id: &SandboxId, offer: &Offer) {
-        match offer {
-            Offer::Granted(waiter) => self.grant(books, *waiter, id),
-            Offer::Kept => {}
-            Offer::Stop => {
-                if let Some(member) = books.members.get(id) {
-                    member.stop.cancel();
-                }
+    /// Carries out what the bookkeeping decided, and what it decides on the way.
+    fn carry_out(&self, books: &mut Books) {
+        loop {
+            let actions = books.state.take_actions();
+            if actions.is_empty() {
+                return;
+            }
+            for action in actions {
+                self.carry_out_one(books, action);
             }
         }
     }
 
-    /// Carries out what the bookkeeping decided. `new` is the sandbox that it may have taken in.
-    fn carry_out(&self, books: &mut Books, actions: Vec<Action>, new: Option<NewMember>) {
-        let mut needed_mb = 0;
-        if let Some((member, inbox)) = new {
-            needed_mb = u64::from(member.spec.memory_mb);
-            if books.state.phase(&member.id).is_some() {
-                books.members.insert(member.id.clone(), Arc::clone(&member));
+    fn carry_out_one(&self, books: &mut Books, action: Action) {
+        match action {
+            Action::Prepare(id, base) => {
+                let (member, inbox) = Member::new(id.clone(), base, self.inner.host.clock.now());
+                books.members.insert(id, Arc::clone(&member));
                 self.inner.owners.spawn(owner::own(self.clone(), member, inbox));
             }
-        }
-        for action in actions {
-            match action {
-                Action::Start(id) => {
-                    if let Some(member) = books.members.get(&id) {
-                        member.may_start.cancel();
-                    }
+            Action::Assign(id, spec) => {
+                if let Some(member) = books.members.get(&id) {
+                    member.assign(spec, self.inner.host.clock.now());
                 }
-                Action::Stop(id) => {
-                    if let Some(member) = books.members.get(&id) {
-                        member.touch();
-                        member.stop.cancel();
-                    }
+                self.inner.restock.notify_one();
+            }
+            Action::Grant(waiter, id) => self.grant(books, waiter, &id),
+            Action::Stop(id) => {
+                if let Some(member) = books.members.get(&id) {
+                    member.touch();
+                    member.stop.cancel();
                 }
-                Action::Refuse(waiter) => {
-                    let refusal = AcquireError::TooManyRequests {
-                        needed_mb,
-                        reserved_mb: books.state.reserved_mb(),
-                        budget_mb: books.state.budget_mb(),
-                    };
-                    books.refuse(waiter, refusal);
-                }
+                self.inner.restock.notify_one();
+            }
+            Action::Refuse(waiter, needed_mb) => {
+                let refusal = books.no_memory(needed_mb);
+                books.refuse(waiter, refusal);
             }
         }
     }
@@ -216,9 +219,9 @@ impl Pool {
     fn give_back(&self, id: &SandboxId) {
         let mut books = self.books();
         if let Some(member) = books.members.get(id) {
-            let wanted = !member.spec.is_retired() && !books.draining;
-            let offer = books.state.offer(id, wanted);
-            self.settle(&mut books, id, &offer);
+            let wanted = !member.is_retired() && !books.draining;
+            books.state.offer(id, wanted);
+            self.carry_out(&mut books);
         }
     }
 
@@ -227,31 +230,48 @@ impl Pool {
         let mut books = self.books();
         if books.waiters.remove(&waiter).is_some() {
             books.state.give_up(waiter, &spec.key);
+            self.carry_out(&mut books);
         }
     }
 }
 
 /// What the owner of a sandbox tells the pool.
 impl Pool {
+    /// It is up and has no function: it gets one, or is to stand ready. False if it is not wanted and has to stop.
+    pub(super) fn prepared(&self, member: &Member) -> bool {
+        let mut books = self.books();
+        member.touch();
+        let welcome = !member.stop.is_cancelled() && !books.draining;
+        let stays = books.state.prepared(&member.id, welcome);
+        self.carry_out(&mut books);
+        self.inner.restock.notify_one();
+        stays
+    }
+
+    /// It stands frozen, and this many bytes of memory are its.
+    pub(super) fn measured(&self, id: &SandboxId, memory: u64) {
+        let mut books = self.books();
+        books.state.measured(id, memory.div_ceil(1 << 20));
+        self.carry_out(&mut books);
+    }
+
     /// It is ready for a call and still warm: true if one was waiting, whose job is on its way.
     pub(super) fn try_hand_over(&self, id: &SandboxId) -> bool {
         let mut books = self.books();
-        let Some(waiter) = books.state.try_grant(id) else { return false };
-        self.grant(&mut books, waiter, id);
-        true
+        let granted = books.state.try_grant(id);
+        self.carry_out(&mut books);
+        granted
     }
 
-    /// It is frozen and ready for whoever comes. False if it is not wanted and has to stop.
+    /// It is ready for whoever comes. False if it is not wanted and has to stop.
     pub(super) fn offer(&self, id: &SandboxId) -> bool {
         let mut books = self.books();
         let Some(member) = books.members.get(id) else { return false };
         member.touch();
-        let wanted = !member.spec.is_retired() && !member.stop.is_cancelled() && !books.draining;
-        let offer = books.state.offer(id, wanted);
-        if let Offer::Granted(waiter) = offer {
-            self.grant(&mut books, waiter, id);
-        }
-        offer != Offer::Stop
+        let wanted = !member.is_retired() && !member.stop.is_cancelled() && !books.draining;
+        let stays = books.state.offer(id, wanted);
+        self.carry_out(&mut books);
+        stays
     }
 
     /// It has answered its call.
@@ -270,7 +290,9 @@ impl Pool {
         if let Some(member) = books.members.get(id) {
             member.touch();
         }
-        if let Some(waiter) = books.state.stopping(id) {
+        let waiter = books.state.stopping(id);
+        self.carry_out(&mut books);
+        if let Some(waiter) = waiter {
             books.refuse(waiter, reason);
         }
     }
@@ -278,13 +300,19 @@ impl Pool {
     /// Nothing is left of it.
     pub(super) fn gone(&self, id: &SandboxId) {
         let mut books = self.books();
-        let actions = books.state.gone(id);
+        books.state.gone(id);
         books.members.remove(id);
-        self.carry_out(&mut books, actions, None);
+        self.carry_out(&mut books);
+        self.inner.restock.notify_one();
     }
 }
 
 impl Books {
+    fn no_memory(&self, needed_mb: u64) -> AcquireError {
+        let (reserved_mb, budget_mb) = (self.state.reserved_mb(), self.state.budget_mb());
+        AcquireError::TooManyRequests { needed_mb, reserved_mb, budget_mb }
+    }
+
     fn refuse(&mut self, waiter: WaiterId, reason: AcquireError) {
         if let Some(grant) = self.waiters.remove(&waiter) {
             // A call that went away needs no reason.

@@ -1,78 +1,243 @@
 //! The pool's rules, one by one and in any order.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
 
 const BUDGET: u64 = 1000;
+const NONE_READY: ReadyLimits = ReadyLimits { least: 0, most: 0 };
 
-fn key(name: &str) -> SpecKey {
-    SpecKey(name.into())
+/// The books, and what they asked for.
+struct World {
+    state: PoolState,
+    base: Arc<Base>,
+    now: Instant,
 }
 
-fn started(state: &mut PoolState, name: &str, waiter: WaiterId) -> SandboxId {
-    let id = SandboxId::random();
-    assert_eq!(state.wait(waiter, &key(name), 400, id.clone()), vec![Action::Start(id.clone())]);
-    assert_eq!(state.try_grant(&id), Some(waiter));
-    id
+impl World {
+    fn new(ready: ReadyLimits) -> Self {
+        Self { state: PoolState::new(BUDGET, ready), base: Base::for_tests("image"), now: Instant::now() }
+    }
+
+    fn spec(&self, name: &str, memory_mb: u32) -> Arc<SandboxSpec> {
+        SandboxSpec::for_tests(&self.base, name, memory_mb)
+    }
+
+    fn wait(&mut self, waiter: WaiterId, name: &str) -> Vec<Action> {
+        let spec = self.spec(name, 400);
+        self.state.wait(waiter, &spec, self.now);
+        self.state.take_actions()
+    }
+
+    /// A call waits and has a sandbox prepared.
+    fn preparing(&mut self, waiter: WaiterId, name: &str) -> SandboxId {
+        match self.wait(waiter, name).as_slice() {
+            [Action::Prepare(id, _)] => id.clone(),
+            other => panic!("not a sandbox: {other:?}"),
+        }
+    }
+
+    /// A sandbox that runs a call.
+    fn busy(&mut self, waiter: WaiterId, name: &str) -> SandboxId {
+        let id = self.preparing(waiter, name);
+        self.assigned(&id);
+        assert!(self.state.try_grant(&id));
+        assert!(matches!(&self.state.take_actions()[..], [Action::Grant(to, _)] if *to == waiter));
+        id
+    }
+
+    fn assigned(&mut self, id: &SandboxId) {
+        assert!(self.state.prepared(id, true));
+        assert!(matches!(&self.state.take_actions()[..], [Action::Assign(to, _)] if to == id));
+    }
+
+    /// A sandbox without a function.
+    fn ready(&mut self) -> SandboxId {
+        self.state.keep_ready(&[Arc::clone(&self.base)], self.now);
+        assert!(self.state.restock(self.now));
+        let [Action::Prepare(id, _)] = &self.state.take_actions()[..] else { panic!("nothing prepared") };
+        assert!(self.state.prepared(id, true));
+        self.state.measured(id, 20);
+        id.clone()
+    }
+
+    fn take_idle(&mut self, name: &str) -> Taken {
+        let spec = self.spec(name, 400);
+        self.state.take_idle(&spec)
+    }
+
+    fn stopped(&mut self) -> Vec<SandboxId> {
+        let is_stop = |action| if let Action::Stop(id) = action { Some(id) } else { None };
+        self.state.take_actions().into_iter().filter_map(is_stop).collect()
+    }
 }
 
 #[test]
 fn the_last_one_used_is_the_first_one_taken() {
-    let mut state = PoolState::new(BUDGET);
-    let (first, second) = (started(&mut state, "a", 1), started(&mut state, "a", 2));
-    assert_eq!(state.offer(&second, true), Offer::Kept);
-    assert_eq!(state.offer(&first, true), Offer::Kept);
-    assert_eq!(state.take_idle(&key("a")), Some(first));
-    assert_eq!(state.take_idle(&key("a")), Some(second));
-    assert_eq!(state.take_idle(&key("a")), None);
+    let mut world = World::new(NONE_READY);
+    let (first, second) = (world.busy(1, "a"), world.busy(2, "a"));
+    assert!(world.state.offer(&second, true));
+    assert!(world.state.offer(&first, true));
+    assert_eq!(world.take_idle("a"), Taken::Sandbox(first));
+    assert_eq!(world.take_idle("a"), Taken::Sandbox(second));
+    assert_eq!(world.take_idle("a"), Taken::None);
 }
 
 #[test]
 fn the_least_lately_used_is_evicted_and_its_memory_waited_for() {
-    let mut state = PoolState::new(BUDGET);
-    let (old, young) = (started(&mut state, "a", 1), started(&mut state, "b", 2));
-    state.offer(&old, true);
-    state.offer(&young, true);
-    let new = SandboxId::random();
-    assert_eq!(state.wait(3, &key("c"), 400, new.clone()), vec![Action::Stop(old.clone())]);
-    assert_eq!(state.phase(&new), Some(Phase::Queued));
-    assert_eq!(state.gone(&old), vec![Action::Start(new.clone())]);
-    assert_eq!(state.try_grant(&new), Some(3));
-    assert_eq!(state.phase(&young), Some(Phase::Idle));
+    let mut world = World::new(NONE_READY);
+    let (old, young) = (world.busy(1, "a"), world.busy(2, "b"));
+    world.state.offer(&old, true);
+    world.state.offer(&young, true);
+    assert!(matches!(&world.wait(3, "c")[..], [Action::Stop(id)] if *id == old));
+    world.state.gone(&old);
+    assert!(matches!(&world.state.take_actions()[..], [Action::Prepare(..)]));
+    assert_eq!(world.state.phase(&young), Some(Phase::Idle));
 }
 
 #[test]
 fn a_call_is_refused_when_running_calls_hold_the_memory() {
-    let mut state = PoolState::new(BUDGET);
-    started(&mut state, "a", 1);
-    started(&mut state, "b", 2);
-    let new = SandboxId::random();
-    assert_eq!(state.wait(3, &key("c"), 400, new.clone()), vec![Action::Refuse(3)]);
-    assert_eq!(state.phase(&new), None);
+    let mut world = World::new(NONE_READY);
+    world.busy(1, "a");
+    world.busy(2, "b");
+    assert!(matches!(&world.wait(3, "c")[..], [Action::Refuse(3, 400)]));
+    assert!(world.state.wants.is_empty());
+}
+
+#[test]
+fn a_frozen_sandbox_holds_what_it_has_and_takes_the_rest_back_when_it_runs() {
+    let mut world = World::new(NONE_READY);
+    let first = world.busy(1, "a");
+    world.state.offer(&first, true);
+    world.state.measured(&first, 50);
+    let others = [world.busy(2, "b"), world.busy(3, "c")];
+    assert_eq!(world.state.reserved_mb(), 850);
+    assert_eq!(world.take_idle("a"), Taken::NoMemory(400), "two running calls hold 800 of 1000 MB");
+    world.state.offer(&others[0], true);
+    world.state.measured(&others[0], 300);
+    assert_eq!(world.take_idle("a"), Taken::Sandbox(first));
+    assert_eq!(world.stopped(), [others[0].clone()], "an idle one makes room for one that runs");
+}
+
+#[test]
+fn what_waits_for_memory_gets_it_from_whoever_becomes_idle() {
+    let mut world = World::new(NONE_READY);
+    let first = world.busy(1, "a");
+    world.state.offer(&first, true);
+    let second = world.busy(2, "b");
+    world.state.offer(&second, true);
+    assert_eq!(world.wait(3, "c").len(), 1, "one is told to go");
+    assert_eq!(world.take_idle("b"), Taken::Sandbox(second.clone()));
+    let third = world.spec("d", 500);
+    world.state.wait(4, &third, world.now);
+    world.state.take_actions();
+    world.state.offer(&second, true);
+    world.state.gone(&first);
+    assert!(world.state.queue.is_empty() || world.state.budget.is_leaving());
 }
 
 #[test]
 fn a_call_counts_on_a_finishing_sandbox_until_it_insists() {
-    let mut state = PoolState::new(BUDGET);
-    let busy = started(&mut state, "a", 1);
-    state.finishing(&busy);
-    assert_eq!(state.wait(2, &key("a"), 400, SandboxId::random()), vec![]);
-    let new = SandboxId::random();
-    assert_eq!(state.insist(2, &key("a"), 400, new.clone()), vec![Action::Start(new.clone())]);
-    assert_eq!(state.try_grant(&busy), Some(2));
-    assert_eq!(state.offer(&new, true), Offer::Kept);
+    let mut world = World::new(NONE_READY);
+    let busy = world.busy(1, "a");
+    world.state.finishing(&busy);
+    assert!(world.wait(2, "a").is_empty());
+    let spec = world.spec("a", 400);
+    world.state.insist(2, &spec, world.now);
+    let actions = world.state.take_actions();
+    let [Action::Prepare(new, _)] = &actions[..] else { panic!("{actions:?}") };
+    assert!(world.state.try_grant(&busy));
+    assert!(
+        world.state.prepared(new, true),
+        "what was made for a call that needs it no more stays for others"
+    );
+    assert_eq!(world.state.phase(new), Some(Phase::Ready));
+    assert!(world.state.wants.is_empty());
 }
 
 #[test]
 fn a_failed_start_fails_one_call_and_no_more() {
-    let mut state = PoolState::new(BUDGET);
-    let (one, two) = (SandboxId::random(), SandboxId::random());
-    state.wait(1, &key("a"), 400, one.clone());
-    state.wait(2, &key("a"), 400, two.clone());
-    assert_eq!(state.stopping(&one), Some(1));
-    assert_eq!(state.gone(&one), vec![]);
-    assert_eq!(state.try_grant(&two), Some(2));
+    let mut world = World::new(NONE_READY);
+    let (one, two) = (world.preparing(1, "a"), world.preparing(2, "a"));
+    assert_eq!(world.state.stopping(&one), Some(1));
+    world.state.gone(&one);
+    assert!(world.state.take_actions().is_empty());
+    world.assigned(&two);
+    assert!(world.state.try_grant(&two));
+    assert!(matches!(&world.state.take_actions()[..], [Action::Grant(2, _)]));
+}
+
+#[test]
+fn a_cold_call_takes_a_ready_sandbox_and_its_memory_counts_once() {
+    let mut world = World::new(ReadyLimits { least: 1, most: 1 });
+    let ready = world.ready();
+    let big = world.spec("a", 1000);
+    world.state.wait(1, &big, world.now);
+    assert!(matches!(&world.state.take_actions()[..], [Action::Assign(id, _)] if *id == ready));
+    assert_eq!(world.state.reserved_mb(), 1000);
+    assert!(!world.state.restock(world.now), "no memory is left for another");
+}
+
+#[test]
+fn a_call_takes_the_sandbox_that_is_ready_first_whoever_it_was_begun_for() {
+    let mut world = World::new(NONE_READY);
+    let (first, second) = (world.preparing(1, "a"), world.preparing(2, "b"));
+    assert!(world.state.prepared(&second, true));
+    let actions = world.state.take_actions();
+    assert!(matches!(&actions[..], [Action::Assign(id, spec)] if *id == second && &*spec.key.0 == "a"));
+    world.assigned(&first);
+}
+
+#[test]
+fn a_call_joins_a_sandbox_that_is_being_made_ready() {
+    let mut world = World::new(ReadyLimits { least: 1, most: 1 });
+    world.state.keep_ready(&[Arc::clone(&world.base)], world.now);
+    assert!(world.state.restock(world.now));
+    let actions = world.state.take_actions();
+    let [Action::Prepare(id, _)] = &actions[..] else { panic!("{actions:?}") };
+    assert!(world.wait(1, "a").is_empty(), "one is on its way already");
+    world.assigned(id);
+}
+
+#[test]
+fn ready_sandboxes_make_room_for_calls() {
+    let mut world = World::new(ReadyLimits { least: 1, most: 1 });
+    let ready = world.ready();
+    let other = Base::for_tests("other image");
+    let spec = SandboxSpec::for_tests(&other, "b", 1000);
+    world.state.wait(1, &spec, world.now);
+    assert_eq!(world.stopped(), std::slice::from_ref(&ready));
+    world.state.gone(&ready);
+    assert!(
+        matches!(&world.state.take_actions()[..], [Action::Prepare(_, base)] if base.image() == "other image")
+    );
+}
+
+#[test]
+fn what_stands_ready_follows_demand_and_goes_with_the_last_function() {
+    let mut world = World::new(ReadyLimits { least: 1, most: 3 });
+    let first = world.ready();
+    assert!(!world.state.restock(world.now), "nobody has asked for more than one");
+    for waiter in 1..=2 {
+        let spec = world.spec(&format!("f{waiter}"), 100);
+        world.state.wait(waiter, &spec, world.now);
+    }
+    assert!(world.state.restock(world.now));
+    assert!(world.state.restock(world.now));
+    assert!(!world.state.restock(world.now), "two were asked for lately");
+    world.state.take_actions();
+    assert_eq!(world.state.phase(&first), Some(Phase::Starting));
+    let spare = world.state.entries.iter().filter(|(_, entry)| entry.phase == Phase::Preparing);
+    let spare: Vec<_> = spare.map(|(id, _)| id.clone()).collect();
+    spare.iter().for_each(|id| assert!(world.state.prepared(id, true)));
+    world.state.take_actions();
+    world.now += Duration::from_secs(3600);
+    world.state.shrink(world.now);
+    assert_eq!(world.stopped().len(), 1, "the burst is forgotten");
+    world.state.keep_ready(&[], world.now);
+    assert!(!world.state.entries.values().any(|entry| entry.phase == Phase::Ready));
 }
 
 #[derive(Clone, Debug)]
@@ -80,103 +245,145 @@ enum Step {
     Arrive(u8),
     Insist(u8),
     GiveUp(u8),
+    Prepared(u8, bool),
     Offer(u8, bool),
+    Measure(u8, u8),
     Finish(u8),
     Fail(u8),
     Expire(u8),
     Gone(u8),
+    Restock,
+    Keep(bool),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        4 => (0..3_u8).prop_map(Step::Arrive),
+        4 => (0..4_u8).prop_map(Step::Arrive),
         1 => any::<u8>().prop_map(Step::Insist),
         1 => any::<u8>().prop_map(Step::GiveUp),
+        4 => (any::<u8>(), prop::bool::weighted(0.8)).prop_map(|(which, welcome)| Step::Prepared(which, welcome)),
         4 => (any::<u8>(), prop::bool::weighted(0.8)).prop_map(|(which, wanted)| Step::Offer(which, wanted)),
+        3 => (any::<u8>(), any::<u8>()).prop_map(|(which, used)| Step::Measure(which, used)),
         2 => any::<u8>().prop_map(Step::Finish),
         1 => any::<u8>().prop_map(Step::Fail),
         1 => any::<u8>().prop_map(Step::Expire),
         3 => any::<u8>().prop_map(Step::Gone),
+        2 => Just(Step::Restock),
+        1 => any::<bool>().prop_map(Step::Keep),
     ];
     prop::collection::vec(step, 0..200)
 }
 
 proptest! {
     /// Whatever happens in whatever order: no waiter is left without a sandbox on its way, memory is never given
-    /// out twice, and when everything ends nothing is left on the books.
+    /// out twice, no sandbox serves two functions, and when everything ends nothing is left on the books.
     #[test]
     fn the_books_are_always_true(steps in steps()) {
-        let mut state = PoolState::new(BUDGET);
-        let mut waiting: BTreeMap<WaiterId, u8> = BTreeMap::new();
+        let mut world = World::new(ReadyLimits { least: 1, most: 3 });
+        let bases = [Base::for_tests("one"), Base::for_tests("two")];
+        let specs: Vec<_> = (0..4_u32)
+            .map(|n| SandboxSpec::for_tests(&bases[n as usize % 2], &n.to_string(), 100 + 100 * n))
+            .collect();
+        let mut waiting: BTreeMap<WaiterId, usize> = BTreeMap::new();
         let mut alive: Vec<SandboxId> = Vec::new();
+        let mut functions: HashMap<SandboxId, SpecKey> = HashMap::new();
         let mut next = 0;
         for step in steps {
-            let pick = |which: u8, alive: &[SandboxId]| alive.get(usize::from(which) % alive.len().max(1)).cloned();
-            let picked_waiter = |which: u8, waiting: &BTreeMap<WaiterId, u8>| {
+            let state = &mut world.state;
+            let pick = |which: u8| alive.get(usize::from(which) % alive.len().max(1)).cloned();
+            let waiter = |which: u8| {
                 waiting.iter().nth(usize::from(which) % waiting.len().max(1)).map(|(id, name)| (*id, *name))
             };
-            let mut refused = Vec::new();
+            let is = |state: &PoolState, id: &SandboxId, phases: &[Phase]| {
+                state.phase(id).is_some_and(|phase| phases.contains(&phase))
+            };
             match step {
                 Step::Arrive(name) => {
-                    if state.take_idle(&key(&name.to_string())).is_none() {
+                    let name = usize::from(name);
+                    if state.take_idle(&specs[name]) == Taken::None {
                         next += 1;
                         waiting.insert(next, name);
-                        let id = SandboxId::random();
-                        let memory = 100 + 100 * u64::from(name);
-                        refused = state.wait(next, &key(&name.to_string()), memory, id.clone());
-                        if state.phase(&id).is_some() { alive.push(id); }
+                        state.wait(next, &specs[name], world.now);
                     }
                 }
-                Step::Insist(which) => if let Some((waiter, name)) = picked_waiter(which, &waiting) {
-                    let id = SandboxId::random();
-                    let memory = 100 + 100 * u64::from(name);
-                    refused = state.insist(waiter, &key(&name.to_string()), memory, id.clone());
-                    if state.phase(&id).is_some() { alive.push(id); }
+                Step::Insist(which) => if let Some((waiter, name)) = waiter(which) {
+                    state.insist(waiter, &specs[name], world.now);
                 },
-                Step::GiveUp(which) => if let Some((waiter, name)) = picked_waiter(which, &waiting) {
-                    state.give_up(waiter, &key(&name.to_string()));
+                Step::GiveUp(which) => if let Some((waiter, name)) = waiter(which) {
+                    state.give_up(waiter, &specs[name].key);
                     waiting.remove(&waiter);
                 },
-                Step::Offer(which, wanted) => if let Some(id) = pick(which, &alive)
-                    && matches!(state.phase(&id), Some(Phase::Starting | Phase::Finishing | Phase::Busy))
-                    && let Offer::Granted(waiter) = state.offer(&id, wanted)
-                {
-                    prop_assert!(waiting.remove(&waiter).is_some());
+                Step::Prepared(which, welcome) => if let Some(id) = pick(which) {
+                    state.prepared(&id, welcome);
                 },
-                Step::Finish(which) => if let Some(id) = pick(which, &alive) { state.finishing(&id); },
-                Step::Fail(which) => if let Some(id) = pick(which, &alive)
+                Step::Offer(which, wanted) => if let Some(id) = pick(which)
+                    && is(state, &id, &[Phase::Starting, Phase::Finishing, Phase::Busy])
+                {
+                    state.offer(&id, wanted);
+                },
+                Step::Measure(which, used) => if let Some(id) = pick(which) {
+                    state.measured(&id, u64::from(used));
+                },
+                Step::Finish(which) => if let Some(id) = pick(which) { state.finishing(&id); },
+                Step::Fail(which) => if let Some(id) = pick(which)
                     && let Some(waiter) = state.stopping(&id)
                 {
                     prop_assert!(waiting.remove(&waiter).is_some());
                 },
-                Step::Expire(which) => if let Some(id) = pick(which, &alive) { state.expire(&id); },
-                Step::Gone(which) => if let Some(id) = pick(which, &alive)
-                    && state.phase(&id) == Some(Phase::Stopping)
-                {
-                    refused = state.gone(&id);
+                Step::Expire(which) => if let Some(id) = pick(which) { state.expire(&id); },
+                Step::Gone(which) => if let Some(id) = pick(which) && is(state, &id, &[Phase::Stopping]) {
+                    state.gone(&id);
                     alive.retain(|other| *other != id);
                 },
+                Step::Restock => { state.restock(world.now); },
+                Step::Keep(both) => state.keep_ready(&bases[..if both { 2 } else { 1 }], world.now),
             }
-            for action in refused {
-                if let Action::Refuse(waiter) = action { waiting.remove(&waiter); }
+            for action in state.take_actions() {
+                match action {
+                    Action::Refuse(waiter, _) => prop_assert!(waiting.remove(&waiter).is_some()),
+                    Action::Grant(waiter, id) => {
+                        let name = waiting.remove(&waiter);
+                        prop_assert_eq!(functions.get(&id), name.map(|name| &specs[name].key));
+                    }
+                    Action::Prepare(id, _) => alive.push(id),
+                    Action::Assign(id, spec) => {
+                        prop_assert!(functions.insert(id, spec.key.clone()).is_none());
+                    }
+                    Action::Stop(id) => prop_assert_eq!(state.phase(&id), Some(Phase::Stopping)),
+                }
             }
-            prop_assert!(state.reserved_mb <= BUDGET);
+            prop_assert!(!state.budget.is_overdrawn());
             let waiters: usize = state.versions.values().map(|version| version.waiters.len()).sum();
             prop_assert_eq!(waiters, waiting.len());
             for version in state.versions.values() {
-                prop_assert!(version.waiters.len() <= version.coming + version.finishing);
+                prop_assert!(version.waiters.len() <= version.coming() + version.finishing);
             }
-            let held: u64 = state.entries.values().filter(|e| e.reserved).map(|e| e.memory_mb).sum();
-            prop_assert_eq!(held, state.reserved_mb);
+            for shelf in state.shelves.values() {
+                prop_assert!(shelf.wants.len() <= shelf.preparing);
+                prop_assert!(shelf.wants.is_empty() || shelf.ready.is_empty());
+            }
             if !state.queue.is_empty() {
-                prop_assert!(state.stopping_mb > 0, "queued sandboxes wait for memory that nobody gives back");
+                let running = [Phase::Preparing, Phase::Starting, Phase::Busy, Phase::Finishing];
+                let runs = state.entries.values().any(|entry| running.contains(&entry.phase));
+                prop_assert!(state.budget.is_leaving() || runs, "nobody gives memory back");
+                prop_assert!(state.evictable.is_empty() || state.budget.is_leaving() || runs);
             }
         }
-        for id in alive {
-            state.stopping(&id);
-            state.gone(&id);
+        for (waiter, name) in waiting {
+            world.state.give_up(waiter, &specs[name].key);
         }
-        prop_assert!(state.entries.is_empty() && state.versions.is_empty() && state.idle.is_empty());
-        prop_assert_eq!((state.reserved_mb, state.idle_mb, state.stopping_mb, state.queued_mb), (0, 0, 0, 0));
+        world.state.keep_ready(&[], world.now);
+        // Room that one call left was another's, until that left too.
+        let prepared = |action| if let Action::Prepare(id, _) = action { Some(id) } else { None };
+        alive.extend(world.state.take_actions().into_iter().filter_map(prepared));
+        for id in alive {
+            world.state.stopping(&id);
+            world.state.gone(&id);
+        }
+        let state = world.state;
+        prop_assert!(state.entries.is_empty() && state.versions.is_empty() && state.shelves.is_empty());
+        prop_assert!(state.evictable.is_empty() && state.wants.is_empty() && state.queue.is_empty());
+        prop_assert!(state.budget.is_empty());
+        prop_assert_eq!(state.counts, Counts::default());
     }
 }
