@@ -81,6 +81,8 @@ pub struct Config {
     pub log_invocation_max_kb: u32,
     /// See [`Config::store_cache_bytes`].
     pub store_cache_mb: u32,
+    /// Threads that serve calls.
+    pub worker_threads: u32,
     /// Certificates that image builds shall trust, PEM.
     pub ca_bundle: Option<PathBuf>,
     /// Form of the daemon's own log.
@@ -107,6 +109,8 @@ pub enum LogFormat {
 pub struct Machine {
     /// Its memory in MB.
     pub memory_mb: u32,
+    /// Its CPUs, as far as the daemon may use them.
+    pub cpus: u32,
     /// The directory that holds the running `thawd`.
     pub program_dir: PathBuf,
     /// The file that `SSL_CERT_FILE` names.
@@ -222,6 +226,8 @@ impl Config {
             log_segment_mb: 8,
             log_invocation_max_kb: 10_240,
             store_cache_mb: 16,
+            // A call that crosses from thread to thread pays for waking each. The other half is for the functions.
+            worker_threads: (machine.cpus / 2).max(1),
             ca_bundle: machine.ssl_cert_file.clone(),
             log_format: LogFormat::Auto,
             log_level: "info".to_owned(),
@@ -330,8 +336,14 @@ impl Machine {
             setting: "init",
             source,
         })?;
+        let cpus = std::thread::available_parallelism().map_err(|source| ConfigError::Machine {
+            what: "how many CPUs there are",
+            setting: "worker_threads",
+            source,
+        })?;
         Ok(Self {
             memory_mb,
+            cpus: u32::try_from(cpus.get()).unwrap_or(u32::MAX),
             program_dir: program.parent().unwrap_or(Path::new("/")).to_owned(),
             ssl_cert_file: std::env::var_os("SSL_CERT_FILE")
                 .filter(|path| !path.is_empty())

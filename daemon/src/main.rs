@@ -66,8 +66,11 @@ fn run(config: Config) -> anyhow::Result<()> {
             "thawd makes namespaces, mounts and cgroups, for which it must be root: start it with sudo or as a service"
         );
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the executor")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.worker_threads as usize)
+        .enable_all()
+        .build()
+        .context("starting the executor")?;
     runtime.block_on(serve(config))
 }
 

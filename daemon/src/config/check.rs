@@ -114,6 +114,7 @@ impl Check<'_> {
         self.range("freeze_grace_ms", config.freeze_grace_ms, 0..=1_000)?;
         self.range("ready_min", config.ready_min, 0..=1_000)?;
         self.range("ready_max", config.ready_max, 0..=1_000)?;
+        self.range("worker_threads", config.worker_threads, 1..=1_024)?;
         self.range("init_timeout_seconds", config.init_timeout_seconds, 1..=900)?;
         // An invocation takes 900 s at most, so waiting longer waits for nothing. 0 stops at once.
         self.range("drain_limit_seconds", config.drain_limit_seconds, 0..=900)?;

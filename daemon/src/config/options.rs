@@ -133,6 +133,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "MB", env = "THAW_STORE_CACHE_MB")]
     pub(super) store_cache_mb: Option<u32>,
 
+    /// Threads that serve calls [default: half as many as there are CPUs]
+    #[arg(long, value_name = "COUNT", env = "THAW_WORKER_THREADS")]
+    pub(super) worker_threads: Option<u32>,
+
     /// Certificates that image builds shall trust, PEM [default: the file that SSL_CERT_FILE names, else none]
     #[arg(long, value_name = "FILE", env = "THAW_CA_BUNDLE")]
     pub(super) ca_bundle: Option<PathBuf>,

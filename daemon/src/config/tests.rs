@@ -7,6 +7,7 @@ const EXAMPLE: &str = include_str!("../../../deploy/thawd.toml");
 fn machine() -> Machine {
     Machine {
         memory_mb: 8_192,
+        cpus: 4,
         program_dir: PathBuf::from("/usr/bin"),
         ssl_cert_file: Some(PathBuf::from("/etc/ssl/certs/ca-certificates.crt")),
     }

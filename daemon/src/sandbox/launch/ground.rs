@@ -78,7 +78,7 @@ impl Ground {
     pub(in crate::sandbox) async fn clear(self, host: &Host) {
         let Self { directory, container, cgroup, api } = self;
         if let Some(cgroup) = cgroup
-            && let Err(error) = cgroup.kill_all()
+            && let Err(error) = tokio::task::block_in_place(|| cgroup.kill_all())
         {
             // Docker is asked to kill them next.
             tracing::debug!(%error, "a sandbox's processes were not all killed by its cgroup");

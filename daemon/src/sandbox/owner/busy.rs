@@ -29,6 +29,8 @@ pub(super) struct Busy<'a> {
 pub(super) struct Delivery {
     pub(super) event: Box<Event>,
     pub(super) next: oneshot::Sender<NextReply>,
+    /// Whether the sandbox stands still, and has to be thawed for it.
+    pub(super) thaw: bool,
 }
 
 /// How a call ends that its runtime did not answer.
@@ -41,8 +43,16 @@ enum Ending {
 impl<'a> Busy<'a> {
     /// Hands the event over and waits for the answer.
     pub(super) async fn run(mut self, delivery: Delivery) -> Result<Finishing<'a>, End> {
-        let Delivery { event, next } = delivery;
+        let Delivery { event, next, thaw } = delivery;
         let mut undelivered = hand_over(next, event);
+        if thaw {
+            // The event lies in the runtime's socket when it wakes, so that it wakes once: the connection's task writes it now.
+            tokio::task::yield_now().await;
+            if let Err(error) = self.sandbox.freezer.thaw().await {
+                tracing::error!(%error, "a sandbox could not be thawed and is destroyed");
+                return Err(self.ended(Ending::NotDelivered));
+            }
+        }
         let ending = loop {
             let sandbox = &mut self.sandbox;
             tokio::select! {
@@ -58,14 +68,14 @@ impl<'a> Busy<'a> {
                 call = sandbox.calls.recv() => match call {
                     Some(RuntimeCall::Response { request_id, body, reply }) => match (self.is_mine(&request_id), body) {
                         (false, _) => { let _ = reply.send(Verdict::InvalidRequestId); }
-                        (true, Body::Whole(payload)) => return Ok(self.answered(Ok(payload), reply, Verdict::Accepted)),
+                        (true, Body::Whole(payload)) => return Ok(self.answered(Ok(payload), reply, Verdict::Accepted).await),
                         (true, Body::TooLarge) => {
-                            return Ok(self.answered(Err(Failure::ResponseTooLarge), reply, Verdict::TooLarge));
+                            return Ok(self.answered(Err(Failure::ResponseTooLarge), reply, Verdict::TooLarge).await);
                         }
                     },
                     Some(RuntimeCall::Error { request_id, error, reply }) => {
                         if self.is_mine(&request_id) {
-                            return Ok(self.answered(Err(Failure::Reported(error)), reply, Verdict::Accepted));
+                            return Ok(self.answered(Err(Failure::Reported(error)), reply, Verdict::Accepted).await);
                         }
                         let _ = reply.send(Verdict::InvalidRequestId);
                     }
@@ -93,7 +103,7 @@ impl<'a> Busy<'a> {
     }
 
     /// The runtime answered in time: the call ends, the sandbox lives.
-    fn answered(
+    async fn answered(
         self,
         answer: Result<Bytes, Failure>,
         verdict_to: oneshot::Sender<Verdict>,
@@ -106,6 +116,8 @@ impl<'a> Busy<'a> {
         let outcome = sandbox.conclude(&request_id, duration, answer);
         // A caller that went away, or a runtime that hung up, needs no answer.
         let _ = reply.send(Ok(outcome));
+        // The caller's answer is on its way before anything is done for the next call.
+        tokio::task::yield_now().await;
         let _ = verdict_to.send(verdict);
         sandbox.output.release();
         Finishing { sandbox, deadline }

@@ -169,7 +169,8 @@ fn not_frozen(error: FreezeError) -> End {
 }
 
 fn kill(cgroup: &cgroup::Cgroup) {
-    if let Err(error) = cgroup.kill_all() {
+    // It can take the kernel a while, in which other sandboxes' calls must go on.
+    if let Err(error) = tokio::task::block_in_place(|| cgroup.kill_all()) {
         // The container's removal, which follows, kills what is left.
         tracing::warn!(%error, "a sandbox's processes could not be killed by its cgroup");
     }

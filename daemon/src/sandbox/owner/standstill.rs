@@ -53,6 +53,8 @@ impl Standstill {
     /// Waits until there is a step to take; for ever if there is none. Cancel safe.
     pub(super) async fn due(&self) {
         match self.0 {
+            // The runtime's clock has ticks of a millisecond, and would wait for the next.
+            Stage::Grace { ends } if ends <= Instant::now() => {}
             Stage::Grace { ends } => tokio::time::sleep_until(ends).await,
             Stage::Freezing { look_at, .. } => tokio::time::sleep_until(look_at).await,
             Stage::Frozen { since } => tokio::time::sleep_until(since + SETTLE).await,

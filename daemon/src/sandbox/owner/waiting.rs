@@ -40,7 +40,7 @@ impl<'a> Waiting<'a> {
         {
             sandbox.grace.note(Duration::ZERO);
             let (busy, event) = sandbox.begin(job);
-            return Ok((busy, Delivery { event, next }));
+            return Ok((busy, Delivery { event, next, thaw: false }));
         }
         if !sandbox.pool.offer(id) {
             return Err(End::Stopped);
@@ -89,14 +89,7 @@ impl<'a> Waiting<'a> {
             return Err(End::Died("a process of it was killed while it was frozen"));
         }
         let (busy, event) = sandbox.begin(job);
-        if standstill.has_begun()
-            && let Err(error) = busy.sandbox.freezer.thaw().await
-        {
-            tracing::error!(%error, "a sandbox could not be thawed and is destroyed");
-            let _ = busy.reply.send(Err(JobError::NotDelivered));
-            return Err(End::Died("it could not be thawed"));
-        }
-        Ok((busy, Delivery { event, next }))
+        Ok((busy, Delivery { event, next, thaw: standstill.has_begun() }))
     }
 }
 
