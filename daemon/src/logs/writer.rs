@@ -166,7 +166,8 @@ impl Writer {
             if self.lost.is_empty() {
                 let job = jobs.recv().ok();
                 if matches!(job, Some(Job::Line { .. })) {
-                    std::thread::sleep(LINGER);
+                    // Nobody unparks it: this is a thread of its own, not a task.
+                    std::thread::park_timeout(LINGER);
                 }
                 return job;
             }
