@@ -1,8 +1,8 @@
 """Brings Python up before it is known what it will run.
 
 thaw-init starts this in a sandbox that has no function yet: `python3 -m thaw_prestart`, with a stream socket as file
-descriptor 3. It imports the official runtime client and what most handlers import, writes one line to say so, and
-waits. What comes back is one line of JSON, the assignment:
+descriptor 3. It imports the official runtime client, then what most handlers import for as long as nobody waits for it,
+writes one line to say that it is up, and waits. What comes back is one line of JSON, the assignment:
 
     {"arguments": ["app.handler"], "environment": {"_HANDLER": "app.handler"}, "working_directory": "/var/task"}
 
@@ -11,27 +11,40 @@ with that environment, and runs the client's own loop. What an interpreter reads
 LD_LIBRARY_PATH and the like), the daemon has compared before: a function that wants other values gets a new process.
 """
 
+import importlib
 import json
 import os
+import select
 import socket
 import sys
 import time
 
+import awslambdaric.bootstrap
+import awslambdaric.lambda_config
+import awslambdaric.lambda_runtime_client
+
 CHANNEL = 3
 
+# What takes longest and is asked for most comes first.
+USUAL_MODULES = """
+    datetime decimal hashlib hmac base64 urllib.parse uuid random pathlib ssl http.client urllib.request urllib.error
+    collections contextlib copy dataclasses enum functools io itertools logging math operator re string subprocess
+    tempfile threading traceback typing
+""".split()
 
-def import_what_handlers_import():
-    # pylint: disable=import-outside-toplevel,unused-import
-    import base64, collections, contextlib, copy, dataclasses, datetime, decimal, enum, functools  # noqa: E401,F401
-    import hashlib, hmac, http.client, io, itertools, logging, math, operator, pathlib, random, re  # noqa: E401,F401
-    import ssl, string, subprocess, tempfile, threading, traceback, typing  # noqa: E401,F401
-    import urllib.error, urllib.parse, urllib.request, uuid  # noqa: E401,F401
 
-    import awslambdaric.bootstrap, awslambdaric.lambda_config, awslambdaric.lambda_runtime_client  # noqa: E401,F401
+def import_usual_modules(channel):
+    for name in USUAL_MODULES:
+        readable, _, _ = select.select([channel], [], [], 0)
+        if readable:
+            # A call waits already: its handler imports what it needs.
+            return
+        importlib.import_module(name)
 
 
 def receive_assignment():
     with socket.socket(fileno=CHANNEL) as channel:
+        import_usual_modules(channel)
         channel.sendall(b"\n")
         line = b""
         while not line.endswith(b"\n"):
@@ -55,7 +68,6 @@ def become(assignment):
 
 
 def main():
-    import_what_handlers_import()
     assignment = receive_assignment()
     become(assignment)
     # What `python3 -m awslambdaric` does, by its own code.

@@ -20,8 +20,8 @@ use crate::docker;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// It gives running calls up to 30 s and removes its sandboxes then.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// It gives running calls up to 30 s and removes its sandboxes then, of which there may be a thousand.
+const STOP_LIMIT: Duration = Duration::from_secs(600);
 
 /// A running thawd.
 #[derive(Debug)]
@@ -39,11 +39,11 @@ struct Process {
 }
 
 impl Daemon {
-    /// Starts it and waits until it serves.
+    /// Starts it with these settings (names as flags have them) and waits until it serves.
     ///
     /// # Errors
     /// If a program is missing or the daemon ends.
-    pub(crate) async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let directory = env::current_exe()?.parent().map(PathBuf::from).unwrap_or_default();
         let (thawd, init) = (directory.join("thawd"), directory.join("thaw-init"));
         let profile = if cfg!(debug_assertions) { "" } else { " --release" };
@@ -71,6 +71,7 @@ impl Daemon {
             .arg("--init")
             .arg(init)
             .args(["--docker-socket", &docker::socket(), "--log-format", "text", "--log-level", "info"])
+            .args(settings.iter().map(|(name, value)| format!("--{name}={value}")))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -176,13 +176,37 @@ async fn pause_container(engine: &Docker, container: &str, times: usize) -> anyh
 pub(crate) async fn run(engine: &Docker, line: &str, times: usize) -> anyhow::Result<Series> {
     let mut laps = Vec::new();
     for _ in 0..times {
+        laps.push(run_once(engine, line).await?);
+    }
+    Series::of(laps)
+}
+
+/// As [`run`], once.
+///
+/// # Errors
+/// As there.
+pub(crate) async fn run_once(engine: &Docker, line: &str) -> anyhow::Result<Duration> {
+    let begun = Instant::now();
+    let container = start(engine, python(line)).await?;
+    let ended = engine.wait_container(&container, None::<WaitContainerOptions>).next().await;
+    let time = begun.elapsed();
+    remove(engine, &container).await?;
+    // An exit with another status than 0 is an error here.
+    ended.context("the engine said nothing of the exit")?.context("the line failed")?;
+    Ok(time)
+}
+
+/// Measures creating and starting a container.
+///
+/// # Errors
+/// If the engine refuses.
+pub(crate) async fn create_and_start(engine: &Docker, times: usize) -> anyhow::Result<Series> {
+    let mut laps = Vec::new();
+    for _ in 0..times {
         let begun = Instant::now();
-        let container = start(engine, python(line)).await?;
-        let ended = engine.wait_container(&container, None::<WaitContainerOptions>).next().await;
+        let container = start(engine, python("import time; time.sleep(3600)")).await?;
         laps.push(begun.elapsed());
         remove(engine, &container).await?;
-        // An exit with another status than 0 is an error here.
-        ended.context("the engine said nothing of the exit")?.context("the line failed")?;
     }
     Series::of(laps)
 }

@@ -32,44 +32,84 @@ impl Series {
         self.0[rank.saturating_sub(1).min(self.0.len() - 1)]
     }
 
+    /// How often it was done.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The median.
     pub(crate) fn p50(&self) -> f64 {
         self.percentile(50)
     }
 }
 
-/// A table of series, each beside one that it is compared with.
+/// A chapter's outcome: a table, what was asked of it and whether it held, and what else is to be said.
 #[derive(Debug)]
-pub(crate) struct Report {
-    lines: String,
+pub(crate) struct Section {
+    title: String,
+    unit_name: String,
     unit: f64,
+    lines: Vec<(String, Series)>,
+    remarks: Vec<String>,
 }
 
-impl Report {
+impl Section {
     /// A table whose last column shows everything as a multiple of `unit`.
-    pub(crate) fn new(name: &str, unit: &Series) -> Self {
-        let lines = format!(
-            "| step | n | p50 ms | p90 ms | p99 ms | p50 / {name} |\n|---|---:|---:|---:|---:|---:|\n"
-        );
-        Self { lines, unit: unit.p50() }
+    pub(crate) fn new(title: &str, unit_name: &str, unit: &Series) -> Self {
+        Self {
+            title: title.to_owned(),
+            unit_name: unit_name.to_owned(),
+            unit: unit.p50(),
+            lines: Vec::new(),
+            remarks: Vec::new(),
+        }
     }
 
     /// Adds a line.
     pub(crate) fn line(&mut self, label: &str, series: &Series) {
-        // A percentile that no measurement stands for says nothing.
-        let p99 = if series.0.len() < 100 { "-".to_owned() } else { format!("{:.3}", series.percentile(99)) };
-        let (p50, p90, ratio) = (series.p50(), series.percentile(90), series.p50() / self.unit);
-        // Writing to a String can't fail.
-        let _ = writeln!(
-            self.lines,
-            "| {label} | {} | {p50:.3} | {p90:.3} | {p99} | {ratio:.2} |",
-            series.0.len()
-        );
+        self.lines.push((label.to_owned(), series.clone()));
     }
 
-    /// The table.
-    pub(crate) fn markdown(&self) -> &str {
-        &self.lines
+    /// Adds what was asked for and whether it was held.
+    pub(crate) fn promise(&mut self, text: String, is_held: bool) {
+        self.remarks.push(format!("{text}: {}", if is_held { "held" } else { "**not held**" }));
+    }
+
+    /// Adds what else is to be said.
+    pub(crate) fn note(&mut self, text: String) {
+        self.remarks.push(text);
+    }
+
+    /// The chapter as it goes into the README.
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = format!(
+            "### {}\n\n| step | n | p50 ms | p90 ms | p99 ms | p50 / {} |\n|---|---:|---:|---:|---:|---:|\n",
+            self.title, self.unit_name
+        );
+        for (label, series) in &self.lines {
+            // A percentile that no measurement stands for says nothing.
+            let p99 =
+                if series.count() < 100 { "-".to_owned() } else { format!("{:.3}", series.percentile(99)) };
+            let (p50, p90, ratio) = (series.p50(), series.percentile(90), series.p50() / self.unit);
+            // Writing to a String can't fail.
+            let _ =
+                writeln!(text, "| {label} | {} | {p50:.3} | {p90:.3} | {p99} | {ratio:.2} |", series.count());
+        }
+        text.push('\n');
+        for remark in &self.remarks {
+            let _ = writeln!(text, "- {remark}");
+        }
+        text
+    }
+
+    /// Its lines: what, and how long at the median and the 99th percentile in milliseconds.
+    pub(crate) fn bars(&self) -> impl Iterator<Item = (&str, f64, f64)> {
+        self.lines.iter().map(|(label, series)| (label.as_str(), series.p50(), series.percentile(99)))
+    }
+
+    /// What it is about.
+    pub(crate) fn title(&self) -> &str {
+        &self.title
     }
 }
 
@@ -87,14 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn a_table_has_its_ratios() {
+    fn a_table_has_its_ratios_and_says_what_was_held() {
         let unit = Series::of_millis([2.0]).unwrap();
-        let mut report = Report::new("call", &unit);
-        report.line("twice", &Series::of_millis([4.0]).unwrap());
-        assert!(
-            report.markdown().ends_with("| twice | 1 | 4.000 | 4.000 | - | 2.00 |\n"),
-            "{}",
-            report.markdown()
-        );
+        let mut section = Section::new("Calls", "call", &unit);
+        section.line("twice", &Series::of_millis([4.0]).unwrap());
+        section.promise("twice / call: 2.00 (at most 1)".to_owned(), false);
+        let text = section.markdown();
+        assert!(text.contains("| twice | 1 | 4.000 | 4.000 | - | 2.00 |\n"), "{text}");
+        assert!(text.ends_with("- twice / call: 2.00 (at most 1): **not held**\n"), "{text}");
+        assert_eq!(section.bars().collect::<Vec<_>>(), [("twice", 4.0, 4.0)]);
     }
 }

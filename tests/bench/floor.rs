@@ -23,9 +23,11 @@ use bollard::{
     Docker,
     models::{ContainerCreateBody, HostConfig},
 };
+use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
+    task::{JoinHandle, JoinSet},
     time::timeout,
 };
 
@@ -59,39 +61,112 @@ struct Ends {
 /// # Errors
 /// If the container does not start or its client stops asking.
 pub(crate) async fn measure(engine: &Docker, calls: usize) -> anyhow::Result<Floor> {
-    let (nexts, mut waiting) = mpsc::channel(1);
-    let (answers, mut answered) = mpsc::channel(1);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("listening on 127.0.0.1")?;
-    let port = listener.local_addr()?.port();
-    let listener = listener.tap_io(|stream| {
-        // As thawd does: a small answer is not held back for more.
-        let _ = stream.set_nodelay(true);
-    });
-    let router = Router::new()
-        .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{request_id}/response", post(response))
-        .with_state(Arc::new(Ends { nexts, answers }));
-    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
-
-    let task = tempfile::tempdir()?;
-    fs::set_permissions(task.path(), fs::Permissions::from_mode(0o755))?;
-    fs::write(task.path().join("app.py"), HANDLER)?;
-    let container = docker::start(engine, client(port, &task.path().to_string_lossy())).await?;
-    let measured = drive(&mut waiting, &mut answered, calls).await;
-    docker::remove(engine, &container).await?;
-    serving.abort();
+    let mut bare = Bare::start(engine).await?;
+    let measured = drive(&mut bare, calls).await;
+    bare.end(engine).await?;
     measured
 }
 
-async fn drive(
-    waiting: &mut mpsc::Receiver<oneshot::Sender<()>>,
-    answered: &mut mpsc::Receiver<()>,
-    calls: usize,
-) -> anyhow::Result<Floor> {
-    let mut next = timeout(START_LIMIT, waiting.recv())
-        .await
-        .context("the runtime client did not ask for an event")?
-        .context("the server ended")?;
+/// As many loops beside each other, each with a client of its own, as fast as they can for `span` after `warm_up`: the
+/// time of each call.
+///
+/// # Errors
+/// As [`measure`].
+pub(crate) async fn many(
+    engine: &Docker,
+    loops: usize,
+    warm_up: Duration,
+    span: Duration,
+) -> anyhow::Result<Vec<Duration>> {
+    let mut bares = Vec::new();
+    for _ in 0..loops {
+        bares.push(Bare::start(engine).await?);
+    }
+    let mut running = JoinSet::new();
+    for mut bare in bares {
+        running.spawn(async move {
+            let times = spin(&mut bare, warm_up, span).await;
+            (bare, times)
+        });
+    }
+    let (mut all, mut failed) = (Vec::new(), None);
+    while let Some(ended) = running.join_next().await {
+        let (bare, times) = ended?;
+        bare.end(engine).await?;
+        match times {
+            Ok(times) => all.extend(times),
+            Err(error) => failed = Some(error),
+        }
+    }
+    failed.map_or(Ok(all), Err)
+}
+
+async fn spin(bare: &mut Bare, warm_up: Duration, span: Duration) -> anyhow::Result<Vec<Duration>> {
+    let mut times = Vec::new();
+    let mut next = bare.next().await?;
+    let begun = Instant::now();
+    while begun.elapsed() < warm_up + span {
+        let called = Instant::now();
+        let _ = next.send(());
+        bare.answered.recv().await.context("no answer")?;
+        if begun.elapsed() > warm_up {
+            times.push(called.elapsed());
+        }
+        next = bare.next().await?;
+    }
+    Ok(times)
+}
+
+/// A Runtime API and its client.
+struct Bare {
+    waiting: mpsc::Receiver<oneshot::Sender<()>>,
+    answered: mpsc::Receiver<()>,
+    container: String,
+    serving: JoinHandle<()>,
+    /// The handler's directory, as long as the container is there.
+    _task: TempDir,
+}
+
+impl Bare {
+    async fn start(engine: &Docker) -> anyhow::Result<Self> {
+        let (nexts, waiting) = mpsc::channel(1);
+        let (answers, answered) = mpsc::channel(1);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("listening on 127.0.0.1")?;
+        let port = listener.local_addr()?.port();
+        let listener = listener.tap_io(|stream| {
+            // As thawd does: a small answer is not held back for more.
+            let _ = stream.set_nodelay(true);
+        });
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{request_id}/response", post(response))
+            .with_state(Arc::new(Ends { nexts, answers }));
+        let serving = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                eprintln!("the bare Runtime API ended: {error}");
+            }
+        });
+        let task = tempfile::tempdir()?;
+        fs::set_permissions(task.path(), fs::Permissions::from_mode(0o755))?;
+        fs::write(task.path().join("app.py"), HANDLER)?;
+        let container = docker::start(engine, client(port, &task.path().to_string_lossy())).await?;
+        Ok(Self { waiting, answered, container, serving, _task: task })
+    }
+
+    async fn next(&mut self) -> anyhow::Result<oneshot::Sender<()>> {
+        let next = timeout(START_LIMIT, self.waiting.recv()).await;
+        next.context("the runtime client did not ask for an event")?.context("the server ended")
+    }
+
+    async fn end(self, engine: &Docker) -> anyhow::Result<()> {
+        docker::remove(engine, &self.container).await?;
+        self.serving.abort();
+        Ok(())
+    }
+}
+
+async fn drive(bare: &mut Bare, calls: usize) -> anyhow::Result<Floor> {
+    let mut next = bare.next().await?;
     let (mut call, mut cycle, mut rested) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..WARM_UP + 2 * calls {
         let after_rest = turn >= WARM_UP + calls;
@@ -100,9 +175,9 @@ async fn drive(
         }
         let begun = Instant::now();
         let _ = next.send(());
-        answered.recv().await.context("no answer")?;
+        bare.answered.recv().await.context("no answer")?;
         let done = begun.elapsed();
-        next = waiting.recv().await.context("no further request")?;
+        next = bare.next().await?;
         if after_rest {
             rested.push(done);
         } else if turn >= WARM_UP {

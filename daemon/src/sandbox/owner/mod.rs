@@ -107,9 +107,7 @@ async fn live(pool: &Pool, member: &Arc<Member>, jobs: &mut mpsc::Receiver<Job>,
         Ok(prepared) => prepared,
         Err(error) => return End::Launch(error),
     };
-    if !pool.prepared(member) {
-        return End::Stopped;
-    }
+    pool.coming_up(member);
     match run(Ready::new(pool, member, jobs, prepared)).await {
         Ok(never) => match never {},
         Err(end) => end,

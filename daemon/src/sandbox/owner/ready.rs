@@ -83,7 +83,10 @@ impl<'a> Ready<'a> {
 
     /// Waits for the assignment: running until the runtime is up, frozen from then on.
     async fn stand_by(&mut self) -> Result<Option<Standstill>, End> {
-        let mut standstill = self.member.base.prestart.is_none().then(|| Standstill::after(Duration::ZERO));
+        let mut standstill = None;
+        if self.member.base.prestart.is_none() {
+            standstill = Some(self.is_up()?);
+        }
         let limit = Instant::now() + self.host.settings.init_timeout;
         loop {
             let Self { member, prepared, .. } = self;
@@ -93,7 +96,7 @@ impl<'a> Ready<'a> {
                 () = member.assigned.cancelled() => return Ok(standstill),
                 () = member.stop.cancelled() => return Err(End::Stopped),
                 report = prepared.control.report() => match report {
-                    Report::Ready => standstill = Some(Standstill::after(Duration::ZERO)),
+                    Report::Ready => standstill = Some(self.is_up()?),
                     Report::Ended(ended) => {
                         tracing::warn!(?ended, runtime = %member.base.runtime, "the runtime ended before it had a function");
                         return Err(End::Died("its runtime ended before it had a function"));
@@ -115,6 +118,15 @@ impl<'a> Ready<'a> {
                     return Err(End::Died("its runtime did not come up in time"));
                 }
             }
+        }
+    }
+
+    /// It can be given to a function. Until it is, it stands still.
+    fn is_up(&self) -> Result<Standstill, End> {
+        if self.pool.prepared(self.member) {
+            Ok(Standstill::after(Duration::ZERO))
+        } else {
+            Err(End::Stopped)
         }
     }
 

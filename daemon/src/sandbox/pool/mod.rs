@@ -88,6 +88,8 @@ struct Books {
     members: HashMap<SandboxId, Arc<Member>>,
     waiters: HashMap<WaiterId, oneshot::Sender<Result<Lease, AcquireError>>>,
     next_waiter: WaiterId,
+    /// When a call came last.
+    last_call: Option<Instant>,
     draining: bool,
 }
 
@@ -100,6 +102,7 @@ impl Pool {
             members: HashMap::new(),
             waiters: HashMap::new(),
             next_waiter: 0,
+            last_call: None,
             draining: false,
         };
         let owners = TaskTracker::new();
@@ -127,6 +130,8 @@ impl Pool {
             if books.draining {
                 return Err(AcquireError::Draining);
             }
+            let now = Instant::now();
+            books.last_call = Some(now);
             match books.state.take_idle(spec) {
                 Taken::Sandbox(id) => {
                     let lease = self.lease(&books, &id);
@@ -140,7 +145,7 @@ impl Pool {
             let waiter = books.next_waiter;
             let (grant, granted) = oneshot::channel();
             books.waiters.insert(waiter, grant);
-            books.state.wait(waiter, spec, Instant::now());
+            books.state.wait(waiter, spec, now);
             self.carry_out(&mut books);
             (granted, waiter)
         };
@@ -237,6 +242,14 @@ impl Pool {
 
 /// What the owner of a sandbox tells the pool.
 impl Pool {
+    /// Its runtime comes up: it gets a function if one is wanted.
+    pub(super) fn coming_up(&self, member: &Member) {
+        let mut books = self.books();
+        member.touch();
+        books.state.coming_up(&member.id);
+        self.carry_out(&mut books);
+    }
+
     /// It is up and has no function: it gets one, or is to stand ready. False if it is not wanted and has to stop.
     pub(super) fn prepared(&self, member: &Member) -> bool {
         let mut books = self.books();

@@ -1,9 +1,10 @@
 //! Keeps sandboxes without a function standing ready, so that a cold call need not wait for Docker.
 //!
-//! Making one costs a fifth of a second of a CPU, most of it dockerd's. So they are made one at a time, and while calls have
-//! every CPU busy that is put off; but not for ever, since calls that never pause need them as well.
+//! Making one costs a fifth of a second of a CPU, most of it dockerd's, and whoever calls meanwhile would feel it. So they are
+//! made one at a time, in the pauses between calls; but one a second in any case, since calls that never pause need them as
+//! well.
 
-use std::{num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,10 +15,13 @@ use crate::sandbox::spec::Base;
 /// How often the stock is looked at when nothing happens: demand fades by itself.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// How long calls are given way to.
+/// How long no call has to have come for a pause.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a pause is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether they are done.
+/// How often it is looked whether there is one.
 const YIELD: Duration = Duration::from_millis(20);
 
 /// How long nothing is made after one could not be: dockerd may be starting again, or an image may be gone.
@@ -34,14 +38,13 @@ impl Pool {
 
     /// Looks after the stock until `stop`.
     pub async fn keep_stocked(self, stop: CancellationToken) {
-        let cpus = available_parallelism().map_or(1, NonZero::get);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.inner.restock.notified() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
-            self.give_way(cpus).await;
+            self.give_way().await;
             let failures = self.inner.host.preparations_failed();
             let begun = {
                 let mut books = self.books();
@@ -58,11 +61,16 @@ impl Pool {
         }
     }
 
-    /// Waits while calls need every CPU.
-    async fn give_way(&self, cpus: usize) {
+    /// Waits for a pause between calls.
+    async fn give_way(&self) {
         let until = Instant::now() + PATIENCE;
-        while self.counts().busy as usize >= cpus && Instant::now() < until {
+        while self.is_called() && Instant::now() < until {
             tokio::time::sleep(YIELD).await;
         }
+    }
+
+    fn is_called(&self) -> bool {
+        let books = self.books();
+        books.state.counts().busy > 0 || books.last_call.is_some_and(|call| call.elapsed() < PAUSE)
     }
 }

@@ -390,16 +390,24 @@ impl PoolState {
 
 /// What sandboxes tell.
 impl PoolState {
-    /// A sandbox without a function is up: to whoever wants one, or to stay if it is `welcome`. False if it is to stop.
-    pub(super) fn prepared(&mut self, id: &SandboxId, welcome: bool) -> bool {
+    /// A sandbox has a container, and its runtime comes up: to whoever wants one already. True if somebody does.
+    pub(super) fn coming_up(&mut self, id: &SandboxId) -> bool {
         let Some(entry) = self.entries.get(id).filter(|entry| entry.phase == Phase::Preparing) else {
             return false;
         };
-        let base = Arc::clone(&entry.base);
-        let Some(shelf) = self.shelves.get_mut(base.key()) else { return false };
-        if let Some(want) = shelf.wants.pop_front() {
-            self.assign(id, want);
+        let shelf = self.shelves.get_mut(entry.base.key());
+        let Some(want) = shelf.and_then(|shelf| shelf.wants.pop_front()) else { return false };
+        self.assign(id, want);
+        true
+    }
+
+    /// A sandbox without a function is up: to whoever wants one, or to stay if it is `welcome`. False if it is to stop.
+    pub(super) fn prepared(&mut self, id: &SandboxId, welcome: bool) -> bool {
+        if self.coming_up(id) {
             return true;
+        }
+        if self.phase(id) != Some(Phase::Preparing) {
+            return false;
         }
         if !welcome {
             self.stop(id);

@@ -1,0 +1,47 @@
+//! What is measured, a chapter a file. Each has a thawd of its own.
+
+mod burst;
+mod cold;
+mod density;
+mod race;
+mod throughput;
+mod warm;
+
+use bollard::Docker;
+use clap::ValueEnum;
+
+use crate::{Options, figures::Section};
+
+/// A part of the benchmark that can be run by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Chapter {
+    /// Calls on frozen sandboxes, beside a bare loop of the same client.
+    Warm,
+    /// Calls where the function has no sandbox, beside `docker run`.
+    Cold,
+    /// 8 callers, beside 8 bare loops.
+    Throughput,
+    /// 100 functions at once, beside 100 `docker run`s.
+    Burst,
+    /// 1,000 frozen sandboxes.
+    Density,
+    /// 100,000 calls that race the freeze.
+    Race,
+}
+
+impl Chapter {
+    /// Measures it.
+    ///
+    /// # Errors
+    /// If anything fails on the way.
+    pub(crate) async fn measure(self, engine: &Docker, options: &Options) -> anyhow::Result<Section> {
+        match self {
+            Self::Warm => warm::measure(engine, options).await,
+            Self::Cold => cold::measure(engine, options).await,
+            Self::Throughput => throughput::measure(engine, options).await,
+            Self::Burst => burst::measure(engine, options).await,
+            Self::Density => density::measure(engine, options).await,
+            Self::Race => race::measure(engine, options).await,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What the benchmark asks of thawd.
+
+use std::{
+    io::{Cursor, Write},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use bollard::Docker;
+use thaw_proto::v1::{
+    CreateFunctionRequest, GetStatusRequest, GetStatusResponse, InvokeRequest, ListSandboxesRequest,
+    ReadLogsRequest, Sandbox, SandboxState, StopSandboxRequest, admin_service_client::AdminServiceClient,
+    function_service_client::FunctionServiceClient, invocation_service_client::InvocationServiceClient,
+    log_service_client::LogServiceClient,
+};
+use tonic::transport::Channel;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use zip::{ZipWriter, write::SimpleFileOptions};
+
+use crate::{EVENT, HANDLER, RUNTIME, docker};
+
+/// A sandbox is gone within a second of being stopped, and made within one.
+const SOON: Duration = Duration::from_secs(60);
+
+/// How often something that takes long is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A client of thawd.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    channel: Channel,
+}
+
+impl Client {
+    /// On this connection.
+    pub(crate) fn new(channel: Channel) -> Self {
+        Self { channel }
+    }
+
+    /// Creates a function that echoes.
+    ///
+    /// # Errors
+    /// If thawd refuses.
+    pub(crate) async fn create(&self, name: &str, memory_mb: u32) -> anyhow::Result<()> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        zip.start_file("app.py", SimpleFileOptions::default().unix_permissions(0o644))?;
+        zip.write_all(HANDLER.as_bytes())?;
+        let request = CreateFunctionRequest {
+            function_name: name.to_owned(),
+            runtime: RUNTIME.to_owned(),
+            handler: "app.handler".to_owned(),
+            role: "arn:aws:iam::000000000000:role/bench".to_owned(),
+            timeout: 30,
+            memory_size: memory_mb,
+            chunk: zip.finish()?.into_inner().into(),
+            ..CreateFunctionRequest::default()
+        };
+        FunctionServiceClient::new(self.channel.clone())
+            .create_function(tokio_stream::iter([request]))
+            .await?;
+        Ok(())
+    }
+
+    /// One call: how long it took, and its id.
+    ///
+    /// # Errors
+    /// If it fails or its answer is not its event.
+    pub(crate) async fn invoke(&self, name: &str) -> anyhow::Result<(Duration, String)> {
+        let mut client = InvocationServiceClient::new(self.channel.clone());
+        let request = InvokeRequest {
+            function_name: name.to_owned(),
+            payload: EVENT.into(),
+            ..InvokeRequest::default()
+        };
+        let begun = Instant::now();
+        let answer = client.invoke(request).await;
+        let time = begun.elapsed();
+        let answer = answer?.into_inner();
+        ensure!(answer.function_error.is_empty(), "the function failed: {:?}", answer.payload);
+        ensure!(is_event(&answer.payload), "the function answered {:?}", answer.payload);
+        Ok((time, answer.request_id))
+    }
+
+    /// A call of thawd that does nothing.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub(crate) async fn health(&self) -> anyhow::Result<Duration> {
+        let mut client = HealthClient::new(self.channel.clone());
+        let begun = Instant::now();
+        client.check(HealthCheckRequest { service: String::new() }).await?;
+        Ok(begun.elapsed())
+    }
+
+    /// How thawd is.
+    ///
+    /// # Errors
+    /// If it does not say.
+    pub(crate) async fn status(&self) -> anyhow::Result<GetStatusResponse> {
+        Ok(AdminServiceClient::new(self.channel.clone()).get_status(GetStatusRequest {}).await?.into_inner())
+    }
+
+    /// Waits until so many sandboxes stand ready and none is on its way, in or out.
+    ///
+    /// # Errors
+    /// If that does not happen.
+    pub(crate) async fn wait_ready(&self, count: u32) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        loop {
+            let status = self.status().await?;
+            if status.sandboxes_ready >= count && status.sandboxes_starting + status.sandboxes_stopping == 0 {
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < SOON, "not {count} sandboxes stand ready: {status:?}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// The sandboxes of a function.
+    ///
+    /// # Errors
+    /// If thawd refuses.
+    pub(crate) async fn sandboxes(&self, name: &str) -> anyhow::Result<Vec<Sandbox>> {
+        let request = ListSandboxesRequest { function_name: name.to_owned() };
+        let mut client = AdminServiceClient::new(self.channel.clone()).max_decoding_message_size(16 << 20);
+        Ok(client.list_sandboxes(request).await?.into_inner().sandboxes)
+    }
+
+    /// The first process of the one sandbox that a function has.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub(crate) async fn process(&self, engine: &Docker, name: &str) -> anyhow::Result<i64> {
+        let sandboxes = self.sandboxes(name).await?;
+        let sandbox = sandboxes.first().context("the calls left no sandbox")?;
+        docker::process(engine, &sandbox.container_id).await
+    }
+
+    /// Stops every sandbox of a function and waits until it is gone.
+    ///
+    /// # Errors
+    /// If that does not happen.
+    pub(crate) async fn stop_sandboxes(&self, name: &str) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        loop {
+            let sandboxes = self.sandboxes(name).await?;
+            if sandboxes.is_empty() {
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < SOON, "a sandbox that was stopped is still there");
+            for Sandbox { id, .. } in sandboxes.into_iter().filter(|it| it.state() != SandboxState::Stopping)
+            {
+                let request = StopSandboxRequest { id, after_call: true };
+                AdminServiceClient::new(self.channel.clone()).stop_sandbox(request).await?;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Every REPORT line of a function.
+    ///
+    /// # Errors
+    /// If thawd refuses.
+    pub(crate) async fn reports(&self, name: &str) -> anyhow::Result<Vec<String>> {
+        let mut client = LogServiceClient::new(self.channel.clone()).max_decoding_message_size(64 << 20);
+        let mut request = ReadLogsRequest { function_name: name.to_owned(), ..ReadLogsRequest::default() };
+        let mut reports = Vec::new();
+        loop {
+            let page = client.read_logs(request.clone()).await?.into_inner();
+            let lines = page.events.into_iter().map(|event| event.message);
+            reports.extend(lines.filter(|line| line.starts_with("REPORT ")));
+            if page.next_page_token.is_empty() {
+                return Ok(reports);
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+}
+
+/// The answer may be spaced differently.
+fn is_event(answer: &[u8]) -> bool {
+    let given = serde_json::from_slice::<serde_json::Value>(answer).ok();
+    given.is_some() && given == serde_json::from_str(EVENT).ok()
+}
+
+/// Whose REPORT line it is.
+pub(crate) fn request_id(line: &str) -> Option<&str> {
+    line.strip_prefix("REPORT RequestId: ")?.split('\t').next()
+}
+
+/// A field of a REPORT line, in milliseconds.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn field(line: &str, name: &str) -> anyhow::Result<f64> {
+    let value = line.split(name).nth(1).and_then(|rest| rest.split(' ').next());
+    value.with_context(|| format!("no{name}in: {line}"))?.parse().with_context(|| line.to_owned())
+}
