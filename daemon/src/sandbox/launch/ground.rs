@@ -77,40 +77,39 @@ impl Ground {
     /// does not answer; what can't be removed even so is left to the next start, which finds it by its label.
     pub(in crate::sandbox) async fn clear(self, host: &Host) {
         let Self { directory, container, cgroup, api } = self;
-        if let Some(cgroup) = cgroup
-            && let Err(error) = tokio::task::block_in_place(|| cgroup.kill_all())
-        {
-            // Docker is asked to kill them next.
-            tracing::debug!(%error, "a sandbox's processes were not all killed by its cgroup");
-        }
         if let Some(api) = api {
             api.stop().await;
         }
         if let Some(container) = container {
-            remove(host, &container).await;
+            // Processes too die only in their turn: a dockerd that hears of a hundred ends at once misses some, and then
+            // waits for them for ever. Seen with Docker 20.10.
+            let mut turn = host.engine_turn().await;
+            if let Some(cgroup) = cgroup
+                && let Err(error) = tokio::task::block_in_place(|| cgroup.kill_all())
+            {
+                // Docker is asked to kill them next.
+                tracing::debug!(%error, "a sandbox's processes were not all killed by its cgroup");
+            }
+            for attempt in 1..=REMOVALS {
+                match host.engine.remove(&container).await {
+                    Ok(()) => break,
+                    Err(error) if attempt == REMOVALS => {
+                        tracing::error!(container, %error, "a container could not be removed; the next start will remove it");
+                    }
+                    Err(error) => {
+                        tracing::warn!(container, %error, attempt, "a container could not be removed yet");
+                        drop(turn);
+                        tokio::time::sleep(REMOVAL_PAUSE).await;
+                        turn = host.engine_turn().await;
+                    }
+                }
+            }
         }
         if let Some(directory) = directory
             && let Err(error) = std::fs::remove_dir_all(&directory)
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::error!(directory = %directory.display(), %error, "a sandbox's directory could not be removed");
-        }
-    }
-}
-
-async fn remove(host: &Host, container: &str) {
-    for attempt in 1..=REMOVALS {
-        let turn = host.engine_turn().await;
-        match host.engine.remove(container).await {
-            Ok(()) => return,
-            Err(error) if attempt == REMOVALS => {
-                tracing::error!(container, %error, "a container could not be removed; the next start will remove it");
-            }
-            Err(error) => {
-                tracing::warn!(container, %error, attempt, "a container could not be removed yet");
-                drop(turn);
-                tokio::time::sleep(REMOVAL_PAUSE).await;
-            }
         }
     }
 }
