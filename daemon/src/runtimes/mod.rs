@@ -142,6 +142,7 @@ pub struct RuntimeCatalog {
     options: CatalogOptions,
     /// What was looked up: a first call of a function asks for it, and the engine need not be asked every time.
     images: Mutex<HashMap<&'static str, RuntimeImage>>,
+    asking: tokio::sync::Mutex<()>,
     building: Mutex<HashSet<&'static str>>,
     changed: Notify,
 }
@@ -150,7 +151,14 @@ impl RuntimeCatalog {
     /// The runtimes that are compiled in.
     #[must_use]
     pub fn new(docker: Docker, options: CatalogOptions) -> Self {
-        Self { docker, options, images: Mutex::default(), building: Mutex::default(), changed: Notify::new() }
+        Self {
+            docker,
+            options,
+            images: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+            building: Mutex::default(),
+            changed: Notify::new(),
+        }
     }
 
     /// A runtime by its name.
@@ -206,6 +214,11 @@ impl RuntimeCatalog {
     /// If there is no such runtime, its image is not built, or the engine does not answer.
     pub async fn image(&self, name: &str) -> Result<RuntimeImage, RuntimeError> {
         let definition = self.definition(name)?;
+        if let Some(image) = self.images().get(definition.name) {
+            return Ok(image.clone());
+        }
+        // Who comes second waits for the answer that the first gets.
+        let _asking = self.asking.lock().await;
         if let Some(image) = self.images().get(definition.name) {
             return Ok(image.clone());
         }

@@ -21,6 +21,7 @@ mod isolation;
 mod logs;
 mod packages;
 mod race;
+mod ready;
 mod recovery;
 mod refusals;
 mod runtime_api;

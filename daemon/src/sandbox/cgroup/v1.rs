@@ -45,16 +45,15 @@ impl Trees {
     }
 }
 
+/// The directories in the three trees, and the files that every warm call uses.
 #[derive(Debug)]
 pub(super) struct Cgroup {
     freezer: PathBuf,
     memory: PathBuf,
+    cpu: PathBuf,
     state: CgroupFile,
-    memory_used: CgroupFile,
     memory_peak: CgroupFile,
     oom: CgroupFile,
-    cpu_period: CgroupFile,
-    cpu_quota: CgroupFile,
 }
 
 impl Cgroup {
@@ -78,13 +77,11 @@ impl Cgroup {
         };
         Ok(Some(Self {
             state: CgroupFile::open(freezer.join("freezer.state"), true)?,
-            memory_used: CgroupFile::open(memory.join("memory.usage_in_bytes"), false)?,
             memory_peak: CgroupFile::open(memory.join("memory.max_usage_in_bytes"), false)?,
             oom: CgroupFile::open(memory.join("memory.oom_control"), false)?,
-            cpu_period: CgroupFile::open(cpu.join("cpu.cfs_period_us"), true)?,
-            cpu_quota: CgroupFile::open(cpu.join("cpu.cfs_quota_us"), true)?,
             freezer,
             memory,
+            cpu,
         }))
     }
 
@@ -127,7 +124,7 @@ impl Cgroup {
     }
 
     pub(super) fn memory_used(&self) -> Result<u64, CgroupError> {
-        self.memory_used.number()
+        file::number(self.memory.join("memory.usage_in_bytes"))
     }
 
     pub(super) fn memory_peak(&self) -> Result<u64, CgroupError> {
@@ -144,7 +141,7 @@ impl Cgroup {
         let text = bytes.to_string();
         let memory = self.memory.join("memory.limit_in_bytes");
         let with_swap = self.memory.join("memory.memsw.limit_in_bytes");
-        let is_growing = CgroupFile::open(memory.clone(), false)?.number()? < bytes;
+        let is_growing = file::number(memory.clone())? < bytes;
         // Not there if the kernel does not account swap.
         let files = if !with_swap.exists() {
             vec![memory]
@@ -153,16 +150,16 @@ impl Cgroup {
         } else {
             vec![memory, with_swap]
         };
-        files.into_iter().try_for_each(|path| CgroupFile::write_only(path)?.write(&text))
+        files.into_iter().try_for_each(|path| file::write(path, &text))
     }
 
     pub(super) fn reset_memory_peak(&self) -> Result<(), CgroupError> {
-        CgroupFile::write_only(self.memory.join("memory.max_usage_in_bytes"))?.write("0")
+        file::write(self.memory.join("memory.max_usage_in_bytes"), "0")
     }
 
     pub(super) fn set_cpu_quota(&self, quota_us: i64) -> Result<(), CgroupError> {
-        self.cpu_period.write(&CPU_PERIOD_US.to_string())?;
-        self.cpu_quota.write(&quota_us.to_string())
+        file::write(self.cpu.join("cpu.cfs_period_us"), &CPU_PERIOD_US.to_string())?;
+        file::write(self.cpu.join("cpu.cfs_quota_us"), &quota_us.to_string())
     }
 }
 
@@ -216,6 +213,7 @@ mod tests {
         cgroup.request_freeze().unwrap();
         assert!(cgroup.is_frozen().unwrap());
         cgroup.set_cpu_quota(1447).unwrap();
+        assert_eq!(file::open_below(root.path()), 3);
         let quota = root.path().join("cpu/thaw/000000000000/abc/cpu.cfs_quota_us");
         assert_eq!(std::fs::read_to_string(quota).unwrap(), "1447");
     }

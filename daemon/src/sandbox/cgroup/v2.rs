@@ -24,18 +24,16 @@ impl Tree {
     }
 }
 
+/// The directory, and the files that every warm call uses.
 #[derive(Debug)]
 pub(super) struct Cgroup {
     directory: PathBuf,
     freeze: CgroupFile,
     events: CgroupFile,
-    memory_used: CgroupFile,
-    /// Since Linux 5.19; before it, what is in use now has to do.
+    /// Since Linux 5.19; before it, what is in use now has to do. Where it can be reset, that counts for this file
+    /// description alone, so the peak has to be read from the one that was reset.
     memory_peak: Option<CgroupFile>,
     memory_events: CgroupFile,
-    cpu: CgroupFile,
-    /// Since Linux 5.14.
-    kill: Option<CgroupFile>,
 }
 
 impl Cgroup {
@@ -48,11 +46,8 @@ impl Cgroup {
         Ok(Some(Self {
             freeze: open("cgroup.freeze", true)?,
             events: open("cgroup.events", false)?,
-            memory_used: open("memory.current", false)?,
             memory_peak: open("memory.peak", true).or_else(|_| open("memory.peak", false)).ok(),
             memory_events: open("memory.events", false)?,
-            cpu: open("cpu.max", true)?,
-            kill: CgroupFile::write_only(directory.join("cgroup.kill")).ok(),
             directory,
         }))
     }
@@ -75,25 +70,22 @@ impl Cgroup {
         if processes.is_empty() {
             return Ok(0);
         }
-        match &self.kill {
-            // The cgroup goes with its last process, and what can't be killed is counted by the next round.
-            Some(file) if file.write("1").is_ok() => {}
-            _ => {
-                for pid in &processes {
-                    // One that died meanwhile is as good as killed.
-                    let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
-                }
+        // Since Linux 5.14. The cgroup goes with its last process, and what can't be killed is counted by the next round.
+        if file::write(self.directory.join("cgroup.kill"), "1").is_err() {
+            for pid in &processes {
+                // One that died meanwhile is as good as killed.
+                let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
             }
         }
         Ok(processes.len())
     }
 
     pub(super) fn memory_used(&self) -> Result<u64, CgroupError> {
-        self.memory_used.number()
+        file::number(self.directory.join("memory.current"))
     }
 
     pub(super) fn memory_peak(&self) -> Result<u64, CgroupError> {
-        self.memory_peak.as_ref().unwrap_or(&self.memory_used).number()
+        self.memory_peak.as_ref().map_or_else(|| self.memory_used(), CgroupFile::number)
     }
 
     pub(super) fn oom_kills(&self) -> Result<u64, CgroupError> {
@@ -101,7 +93,7 @@ impl Cgroup {
     }
 
     pub(super) fn set_memory_limit(&self, bytes: u64) -> Result<(), CgroupError> {
-        CgroupFile::write_only(self.directory.join("memory.max"))?.write(&bytes.to_string())
+        file::write(self.directory.join("memory.max"), &bytes.to_string())
     }
 
     /// Since Linux 6.12, for the file description that writes. Source: the kernel's admin-guide/cgroup-v2.rst, memory.peak.
@@ -115,7 +107,7 @@ impl Cgroup {
     }
 
     pub(super) fn set_cpu_quota(&self, quota_us: i64) -> Result<(), CgroupError> {
-        self.cpu.write(&format!("{quota_us} {CPU_PERIOD_US}"))
+        file::write(self.directory.join("cpu.max"), &format!("{quota_us} {CPU_PERIOD_US}"))
     }
 }
 
@@ -145,6 +137,7 @@ mod tests {
         assert_eq!(cgroup.memory_peak().unwrap(), 1000);
         assert_eq!(cgroup.kill_round().unwrap(), 0);
         cgroup.set_cpu_quota(1447).unwrap();
+        assert_eq!(file::open_below(root.path()), 3, "one more with a memory.peak");
         assert!(std::fs::read_to_string(directory.join("cpu.max")).unwrap().starts_with("1447 20000"));
         assert!(Cgroup::open(&tree, "0::/thaw.slice/docker-abc.scope\n", "def").unwrap().is_none());
     }

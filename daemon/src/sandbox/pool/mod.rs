@@ -35,8 +35,10 @@ use super::{
 };
 
 /// How long a call waits for a sandbox that has answered its last call but not yet asked for the next, before it has
-/// one started. A runtime asks within a millisecond; a start costs two hundred.
-const FINISHING_GRACE: Duration = Duration::from_millis(25);
+/// one started. A runtime asks within a millisecond, but a small function has its CPU for a fourteenth of the time only, and
+/// its runtime may have to wait some periods until it gets to ask.
+const FINISHING_GRACE: Duration = Duration::from_millis(100);
+
 /// Why a call got no sandbox.
 #[derive(Debug, thiserror::Error)]
 pub enum AcquireError {
