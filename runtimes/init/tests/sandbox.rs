@@ -50,8 +50,10 @@ impl Sandbox {
         let directory = TempDir::new().unwrap();
         let path = directory.path();
         fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
-        // The sandbox's user may not reach into the build directory.
-        fs::copy(env!("CARGO_BIN_EXE_thaw-init"), path.join("init")).unwrap();
+        // The sandbox's user may not reach into the build directory. Not copied by this process: a file that it has open for
+        // writing while another test starts a process can't be run until that one has closed its copy (ETXTBSY).
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_thaw-init")).arg(path.join("init")).status();
+        assert!(copied.unwrap().success());
         let listener = UnixListener::bind(path.join("control.sock")).unwrap();
         mkfifo(&path.join("output"), Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
         for name in ["output", "control.sock"] {
@@ -66,6 +68,9 @@ impl Sandbox {
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
+        let mut connecting = [PollFd::new(&listener, PollFlags::IN)];
+        let connected = poll(&mut connecting, Some(&Timespec::try_from(PATIENCE).unwrap())).unwrap();
+        assert_eq!(connected, 1, "process 1 does not connect; what unshare said is above");
         let (control, _) = listener.accept().unwrap();
         control.set_read_timeout(Some(PATIENCE)).unwrap();
         let control = Some(BufReader::new(control));
