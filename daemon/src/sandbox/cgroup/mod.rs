@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-pub use parents::{CgroupDriver, remove_parents, tenant_parent};
+pub use parents::{CgroupDriver, keep_freezer_switched_on, remove_parents, tenant_parent};
 
 /// The period over which a CPU share is counted, in microseconds. Shorter than the kernel's default of 100 ms, so that
 /// a small function that used its share up waits 20 ms at the most.
