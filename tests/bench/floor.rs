@@ -31,7 +31,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{EVENT, HANDLER, IMAGE, WARM_UP, docker, figures::Series, rest};
+use crate::{EVENT, HANDLER, IMAGE, RUNTIME, WARM_UP, docker, figures::Series, rest};
 
 /// An interpreter starts within a second.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -195,6 +195,8 @@ fn client(port: u16, task: &str) -> ContainerCreateBody {
         cmd: Some(vec!["app.handler".to_owned()]),
         env: Some(vec![
             format!("AWS_LAMBDA_RUNTIME_API=127.0.0.1:{port}"),
+            // By it the client chooses how it waits for events; on Lambda as in Thaw it is set.
+            format!("AWS_EXECUTION_ENV=AWS_Lambda_{RUNTIME}"),
             "LAMBDA_TASK_ROOT=/var/task".to_owned(),
         ]),
         working_dir: Some("/var/task".to_owned()),
