@@ -23,6 +23,7 @@ pub mod cgroup;
 pub mod container;
 mod control;
 mod engine;
+mod footprint;
 mod freezer;
 mod host;
 mod job;
@@ -36,6 +37,7 @@ mod sweep;
 
 pub use control::ExitStatus;
 pub use engine::{Engine, EngineError, EngineInfo};
+pub use footprint::FrozenCost;
 pub use freezer::FreezerKind;
 pub use host::{Host, HostParts, SandboxSettings};
 pub use job::{Failure, FunctionError, Job, JobError, Outcome, TAIL_LIMIT};

@@ -236,6 +236,14 @@ impl Cgroup {
         }
     }
 
+    /// Its processes, as this side of the container numbers them.
+    ///
+    /// # Errors
+    /// If they can't be listed.
+    pub fn processes(&self) -> Result<Vec<i32>, CgroupError> {
+        either!(self, cgroup => cgroup.processes())
+    }
+
     /// Bytes of memory in use.
     ///
     /// # Errors

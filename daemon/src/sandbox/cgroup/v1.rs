@@ -123,6 +123,10 @@ impl Cgroup {
         Ok(pending)
     }
 
+    pub(super) fn processes(&self) -> Result<Vec<i32>, CgroupError> {
+        file::processes(&self.freezer)
+    }
+
     pub(super) fn memory_used(&self) -> Result<u64, CgroupError> {
         file::number(self.memory.join("memory.usage_in_bytes"))
     }

@@ -80,6 +80,10 @@ impl Cgroup {
         Ok(processes.len())
     }
 
+    pub(super) fn processes(&self) -> Result<Vec<i32>, CgroupError> {
+        file::processes(&self.directory)
+    }
+
     pub(super) fn memory_used(&self) -> Result<u64, CgroupError> {
         file::number(self.directory.join("memory.current"))
     }
