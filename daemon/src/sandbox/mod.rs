@@ -27,6 +27,7 @@ mod freezer;
 mod host;
 mod job;
 mod launch;
+mod limits;
 mod output;
 mod owner;
 mod pool;
