@@ -43,5 +43,5 @@ pub use job::{Failure, FunctionError, Job, JobError, Outcome, TAIL_LIMIT};
 pub use launch::LaunchError;
 pub use owner::InitFailure;
 pub use pool::{AcquireError, Assignment, Counts, Lease, Member, Phase, Pool, ReadyLimits, SandboxInfo};
-pub use spec::{Base, BaseKey, SandboxId, SandboxSpec, SandboxSpecParts, SpecKey};
+pub use spec::{Base, BaseKey, EntryPoint, SandboxId, SandboxSpec, SandboxSpecParts, SpecKey};
 pub use sweep::{SweepError, Swept};

@@ -21,6 +21,7 @@ mod invocation;
 mod isolation;
 mod logs;
 mod packages;
+mod provided;
 mod race;
 mod ready;
 mod recovery;

@@ -18,12 +18,12 @@ use crate::{
     sandbox::{
         cgroup::Cgroup,
         container::TASK_ROOT,
-        control::{Control, Order, Program},
+        control::{Control, Entry, Order, Program},
         host::Host,
         limits::{LimitError, Limits},
         output::Output,
         pool::Assignment,
-        spec::SandboxSpec,
+        spec::{EntryPoint, SandboxSpec},
     },
 };
 
@@ -78,10 +78,15 @@ async fn move_in(
 
 fn start<'a>(spec: &'a SandboxSpec, environment: &'a BTreeMap<String, String>) -> Order<'a> {
     let handler = spec.handler.as_str();
-    let command = spec.entrypoint.iter().map(String::as_str).chain([handler]).collect();
+    let entry = match &spec.entrypoint {
+        EntryPoint::Client(client) => {
+            Entry::Command(client.iter().map(String::as_str).chain([handler]).collect())
+        }
+        EntryPoint::Bootstrap(paths) => Entry::Bootstrap(paths),
+    };
     let is_up = spec.base.prestart.is_some() && spec.suits_prestart;
     Order::Start {
-        program: Program { command, environment, working_directory: TASK_ROOT },
+        program: Program { entry, environment, working_directory: TASK_ROOT },
         arguments: is_up.then(|| vec![handler]),
     }
 }

@@ -90,7 +90,8 @@ impl<'a> Ready<'a> {
     /// Waits for the assignment: running until the runtime is up, frozen from then on.
     async fn stand_by(&mut self) -> Result<Option<Standstill>, End> {
         let mut standstill = None;
-        if self.member.base.prestart.is_none() {
+        // With nothing to bring up it is up at once; and if a call waited for it, it has its function by now.
+        if self.member.base.prestart.is_none() && !self.member.assigned.is_cancelled() {
             standstill = Some(self.is_up()?);
         }
         let limit = Instant::now() + self.host.settings.init_timeout;
