@@ -22,6 +22,7 @@ mod isolation;
 mod logs;
 mod packages;
 mod provided;
+mod python;
 mod race;
 mod ready;
 mod recovery;
