@@ -1,6 +1,6 @@
 //! What eight callers of a compiled function get through, beside as many bare loops of the same program.
 //!
-//! Its client answers in a tenth of the time that Python's takes, so that this shows what thawd itself can do.
+//! No interpreter takes part: beside the chapter with the Python function it shows how much of a call is the client's.
 
 use bollard::Docker;
 
