@@ -18,8 +18,8 @@ use thaw_daemon::{
     runtime_api::RequestId,
     runtimes::{CatalogOptions, RuntimeCatalog},
     sandbox::{
-        Base, Engine, Host, HostParts, Job, JobError, Outcome, Phase, Pool, ReadyLimits, SandboxSettings,
-        SandboxSpec, SandboxSpecParts, SpecKey, cgroup::CgroupHost,
+        Base, Engine, EntryPoint, Host, HostParts, Job, JobError, Outcome, Phase, Pool, ReadyLimits,
+        SandboxSettings, SandboxSpec, SandboxSpecParts, SpecKey, cgroup::CgroupHost,
     },
 };
 use thaw_kernel::disk::DiskTemplates;
@@ -113,7 +113,7 @@ impl World {
             function_name: "one".into(),
             version: "$LATEST".into(),
             function_arn: "arn:aws:lambda:us-east-1:000000000000:function:one".into(),
-            entrypoint: image.entrypoint,
+            entrypoint: EntryPoint::Client(image.entrypoint),
             handler: "app.handler".to_owned(),
             memory_mb: 256,
             ephemeral_storage_mb: 512,

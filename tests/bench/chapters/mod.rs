@@ -5,6 +5,7 @@ mod cold;
 mod density;
 mod race;
 mod throughput;
+mod throughput_custom;
 mod warm;
 
 use bollard::Docker;
@@ -21,6 +22,8 @@ pub(crate) enum Chapter {
     Cold,
     /// 8 callers, beside 8 bare loops.
     Throughput,
+    /// The same with a function that brings its runtime, in Rust.
+    ThroughputCustom,
     /// 100 functions at once, beside 100 `docker run`s.
     Burst,
     /// 1,000 frozen sandboxes.
@@ -39,6 +42,7 @@ impl Chapter {
             Self::Warm => warm::measure(engine, options).await,
             Self::Cold => cold::measure(engine, options).await,
             Self::Throughput => throughput::measure(engine, options).await,
+            Self::ThroughputCustom => throughput_custom::measure(engine, options).await,
             Self::Burst => burst::measure(engine, options).await,
             Self::Density => density::measure(engine, options).await,
             Self::Race => race::measure(engine, options).await,

@@ -15,11 +15,14 @@
 
 mod changes;
 mod cli;
+mod engine;
 mod failures;
 mod invocation;
 mod isolation;
 mod logs;
 mod packages;
+mod provided;
+mod python;
 mod race;
 mod ready;
 mod recovery;

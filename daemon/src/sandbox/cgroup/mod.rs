@@ -130,14 +130,15 @@ impl CgroupHost {
         }
     }
 
-    /// Whether the freezer can be written from here.
+    /// Whether what freezes and limits sandboxes can be written from here.
     #[must_use]
-    pub fn can_freeze(&self) -> bool {
-        let root = match self {
-            Self::V1(trees) => &trees.freezer,
-            Self::V2(tree) => &tree.root,
-        };
-        rustix_access(root)
+    pub fn can_write(&self) -> bool {
+        match self {
+            Self::V1(trees) => {
+                [&trees.freezer, &trees.memory, &trees.cpu].into_iter().all(|tree| is_writable(tree))
+            }
+            Self::V2(tree) => is_writable(&tree.root),
+        }
     }
 
     /// The cgroup of a container, through its first process.
@@ -156,7 +157,7 @@ impl CgroupHost {
 }
 
 /// Whether a directory's file system can be written: it may be mounted read-only in a container.
-fn rustix_access(directory: &Path) -> bool {
+fn is_writable(directory: &Path) -> bool {
     nix::unistd::access(directory, nix::unistd::AccessFlags::W_OK).is_ok()
 }
 

@@ -44,7 +44,8 @@ impl Cgroup {
         let directory = tree.root.join(path.trim_start_matches('/'));
         let open = |name: &str, write| CgroupFile::open(directory.join(name), write);
         Ok(Some(Self {
-            freeze: open("cgroup.freeze", true)?,
+            // Where it can't be written, Docker freezes.
+            freeze: open("cgroup.freeze", true).or_else(|_| open("cgroup.freeze", false))?,
             events: open("cgroup.events", false)?,
             memory_peak: open("memory.peak", true).or_else(|_| open("memory.peak", false)).ok(),
             memory_events: open("memory.events", false)?,
