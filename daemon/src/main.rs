@@ -142,6 +142,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             memory_budget_mb: u64::from(config.memory_budget_mb),
             idle_timeout: config.idle_timeout(),
             freeze_grace: config.freeze_grace(),
+            reclaim_after: config.reclaim_after(),
             ready: ReadyLimits { least: *config.ready().start(), most: *config.ready().end() },
             init_timeout: config.init_timeout(),
             concurrent_starts: config.concurrent_starts as usize,

@@ -86,6 +86,7 @@ impl World {
                 memory_budget_mb,
                 idle_timeout: Duration::from_secs(60),
                 freeze_grace: Duration::ZERO,
+                reclaim_after: None,
                 ready: ReadyLimits { least: 0, most: 0 },
                 init_timeout: Duration::from_secs(10),
                 concurrent_starts: 2,

@@ -4,6 +4,7 @@ mod burst;
 mod cold;
 mod density;
 mod race;
+mod reclaim;
 mod throughput;
 mod throughput_custom;
 mod warm;
@@ -30,9 +31,16 @@ pub(crate) enum Chapter {
     Density,
     /// 100,000 calls that race the freeze.
     Race,
+    /// Memory of frozen sandboxes given to swap. Needs swap.
+    Reclaim,
 }
 
 impl Chapter {
+    /// Whether it can't be measured on a machine without swap.
+    pub(crate) fn needs_swap(self) -> bool {
+        self == Self::Reclaim
+    }
+
     /// Measures it.
     ///
     /// # Errors
@@ -46,6 +54,7 @@ impl Chapter {
             Self::Burst => burst::measure(engine, options).await,
             Self::Density => density::measure(engine, options).await,
             Self::Race => race::measure(engine, options).await,
+            Self::Reclaim => reclaim::measure(engine, options).await,
         }
     }
 }

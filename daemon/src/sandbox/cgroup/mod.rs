@@ -277,6 +277,18 @@ impl Cgroup {
         either!(self, cgroup => cgroup.set_memory_limit(bytes))
     }
 
+    /// Sets how many bytes may be in swap. On version 1 nothing is to be done: there memory and swap together have one limit,
+    /// and nothing moves to swap without being told to as long as the limit is not reached.
+    ///
+    /// # Errors
+    /// If the limit can't be written.
+    pub fn allow_swap(&self, bytes: u64) -> Result<(), CgroupError> {
+        match &self.0 {
+            Inner::V1(_) => Ok(()),
+            Inner::V2(cgroup) => cgroup.allow_swap(bytes),
+        }
+    }
+
     /// Forgets what [`Cgroup::memory_peak`] was so far. Where the kernel can't (version 2 before Linux 6.12), the peak stays
     /// that of the whole life.
     ///

@@ -102,6 +102,12 @@ impl Cgroup {
     }
 
     /// Since Linux 6.12, for the file description that writes. Source: the kernel's admin-guide/cgroup-v2.rst, memory.peak.
+    /// Not there if the kernel does not account swap: then nothing is limited, and nothing has to be.
+    pub(super) fn allow_swap(&self, bytes: u64) -> Result<(), CgroupError> {
+        let path = self.directory.join("memory.swap.max");
+        if path.exists() { file::write(path, &bytes.to_string()) } else { Ok(()) }
+    }
+
     pub(super) fn reset_memory_peak(&self) -> Result<(), CgroupError> {
         if let Some(peak) = &self.memory_peak
             && peak.is_writable()

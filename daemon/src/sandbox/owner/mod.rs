@@ -20,6 +20,7 @@ mod finishing;
 mod grace;
 mod initialising;
 mod ready;
+mod reclaim;
 mod standstill;
 mod waiting;
 

@@ -139,7 +139,8 @@ impl<'a> Ready<'a> {
 
     fn stepped(&self, step: Step) -> Result<(), End> {
         match step {
-            Step::Pending => {}
+            // One that stands ready never rests: it is there to be quick.
+            Step::Pending | Step::Resting => {}
             Step::Settled => {
                 let used = self.prepared.cgroup.memory_used().unwrap_or(0);
                 self.pool.measured(&self.member.id, used);
