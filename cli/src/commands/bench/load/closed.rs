@@ -42,7 +42,8 @@ pub(in super::super) async fn closed<T: Target, W: Watch>(
         match event {
             Event::Landed(landed) => {
                 let pause = if landed.is_lost() { think.max(AFTER_LOSS) } else { think };
-                free.push(Reverse(Instant::now() + pause));
+                // One that thinks for longer than clocks go does not come back.
+                free.extend(Instant::now().checked_add(pause).map(Reverse));
                 flight.count(landed);
             }
             Event::Stopped => break,

@@ -2,7 +2,10 @@
 
 use std::{pin::pin, time::Duration};
 
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior},
+};
 
 use super::{Answer, Target};
 use crate::commands::bench::{arguments::Limits, tally::Tally};
@@ -61,6 +64,9 @@ pub(super) enum Event {
 impl<T: Target, W: Watch> Flight<T, W> {
     /// Nothing under way. The time runs from now on.
     pub(in super::super) fn new(target: T, watch: W, limits: Limits, functions: usize) -> Self {
+        let mut shown = tokio::time::interval(SHOWN_EVERY);
+        // Nobody wants to be told what was, had there been time to tell it.
+        shown.set_missed_tick_behavior(MissedTickBehavior::Skip);
         Self {
             target,
             watch,
@@ -69,7 +75,7 @@ impl<T: Target, W: Watch> Flight<T, W> {
             under_way: JoinSet::new(),
             measured: 0,
             unanswered: 0,
-            shown: tokio::time::interval(SHOWN_EVERY),
+            shown,
             tally: Tally::new(functions),
         }
     }

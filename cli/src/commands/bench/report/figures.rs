@@ -1,6 +1,7 @@
 //! Latencies in a few figures.
 
 use hdrhistogram::Histogram;
+use indicatif::HumanCount;
 
 /// Milliseconds of some latencies: of nothing, all are 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,6 +47,11 @@ pub(super) fn digits(millis: f64) -> String {
         ..100.0 => format!("{millis:.1}"),
         _ => format!("{millis:.0}"),
     }
+}
+
+/// So many calls, in words.
+pub(super) fn calls(count: u64) -> String {
+    if count == 1 { "1 call".to_owned() } else { format!("{} calls", HumanCount(count)) }
 }
 
 #[cfg(test)]

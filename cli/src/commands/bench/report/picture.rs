@@ -17,18 +17,21 @@ use resvg::{tiny_skia, usvg};
 use super::{
     Results,
     buckets::{Bucket, buckets},
-    figures::{Figures, digits},
+    figures::{Figures, calls, digits},
 };
 
 const WIDTH: u32 = 1000;
 const HEADING: u32 = 74;
-const PANEL: u32 = 280;
+const PANEL: u32 = 300;
 
 /// Dots of the PNG for one of the picture: sharp on a screen that has many.
 const DOTS: u32 = 2;
 
 /// Labels of the axis at most.
 const LABELS: usize = 14;
+
+/// Enough round ones to do without others.
+const ROUND_LABELS: usize = 4;
 
 /// Classes at most: bars of some ten dots each.
 const CLASSES: usize = 90;
@@ -124,8 +127,8 @@ fn heading(area: &Area<'_, '_>, results: &Results) -> anyhow::Result<()> {
         missed => format!("{} failed", HumanCount(missed)),
     };
     let line = format!(
-        "{} calls answered in {:.1} s, {:.1} a second; {failed}",
-        HumanCount(tally.answered()),
+        "{} answered in {:.1} s, {:.1} a second; {failed}",
+        calls(tally.answered()),
         tally.elapsed.as_secs_f64(),
         tally.rate()
     );
@@ -146,7 +149,7 @@ impl Panel {
         let mut chart = ChartBuilder::on(area)
             .margin(12)
             .margin_right(30)
-            .margin_top(54)
+            .margin_top(76)
             .y_label_area_size(64)
             .x_label_area_size(38)
             .build_cartesian_2d(0.0..self.classes.len() as f64, 0.0..most as f64 * 1.05)?;
@@ -160,21 +163,23 @@ impl Panel {
             .x_labels(0)
             .y_labels(5)
             .x_desc("milliseconds")
-            .y_label_formatter(&|value| HumanCount(value.round() as u64).to_string())
+            .y_label_formatter(&|value| whole(*value))
             .label_style(label.clone())
             .axis_desc_style((FONT, 12).into_font().color(&FAINT))
             .draw()?;
         let bars = self.classes.iter().enumerate().filter(|(_, class)| class.count > 0);
         chart.draw_series(bars.map(|(at, class)| {
             let corners = [(at as f64, 0.0), ((at + 1) as f64, class.count as f64)];
-            Rectangle::new(corners, self.colour.filled())
+            let mut bar = Rectangle::new(corners, self.colour.filled());
+            bar.set_margin(0, 0, 0, 1);
+            bar
         }))?;
         self.borders(area, &chart)?;
         self.percentiles(area, &chart)?;
         let name = format!(
-            "{}: {} calls, {} to {} ms",
+            "{}: {}, {} to {} ms",
             self.name,
-            HumanCount(self.figures.count),
+            calls(self.figures.count),
             digits(self.figures.min),
             digits(self.figures.max)
         );
@@ -186,9 +191,11 @@ impl Panel {
     fn borders(&self, area: &Area<'_, '_>, chart: &Chart<'_, '_>) -> anyhow::Result<()> {
         let style = (FONT, 12).into_font().color(&INK).pos(Pos::new(HPos::Center, VPos::Top));
         let last = self.classes.last().map(|class| class.to);
-        let borders: Vec<_> = self.classes.iter().map(|class| class.from).chain(last).collect();
-        let every = borders.len().div_ceil(LABELS).max(1);
-        for (at, border) in borders.iter().enumerate().step_by(every) {
+        let borders: Vec<_> = self.classes.iter().map(|class| class.from).chain(last).enumerate().collect();
+        let round: Vec<_> = borders.iter().filter(|(_, border)| is_round(*border)).copied().collect();
+        let named = if round.len() < ROUND_LABELS { borders } else { round };
+        let every = named.len().div_ceil(LABELS).max(1);
+        for (at, border) in named.into_iter().step_by(every) {
             let (x, y) = within(area, chart.backend_coord(&(at as f64, 0.0)));
             area.draw(&PathElement::new([(x, y), (x, y + 4)], FAINT))?;
             area.draw(&Text::new(digits(border / 1e3), (x, y + 7), style.clone()))?;
@@ -219,8 +226,73 @@ impl Panel {
     }
 }
 
+/// A count of calls; of a part of one nothing is told.
+fn whole(value: f64) -> String {
+    if value.fract() == 0.0 { HumanCount(value as u64).to_string() } else { String::new() }
+}
+
+/// Whether it is 1, 2 or 5, or ten, a hundred … times that.
+fn is_round(micros: f64) -> bool {
+    let leading = micros / 10_f64.powf(micros.log10().floor());
+    [1.0, 2.0, 5.0, 10.0].iter().any(|round| (leading - round).abs() < 1e-6)
+}
+
 /// A point of the whole picture as one of this part of it.
 fn within(area: &Area<'_, '_>, (x, y): (i32, i32)) -> (i32, i32) {
     let (across, down) = area.get_pixel_range();
     (x - across.start, y - down.start)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::commands::bench::{load::Answer, tally::Tally};
+
+    fn results(calls: &[(u64, bool)]) -> Results {
+        let mut tally = Tally::new(1);
+        for &(micros, is_cold) in calls {
+            tally.count(0, Duration::from_micros(micros), Duration::ZERO, Answer::Returned { is_cold });
+        }
+        tally.elapsed = Duration::from_secs(10);
+        Results {
+            load: "a <name> & more".to_owned(),
+            mode: "closed",
+            names: vec!["a".to_owned()],
+            tally,
+            is_open: false,
+            top: 10,
+            was_stopped: false,
+        }
+    }
+
+    #[test]
+    fn a_picture_has_a_panel_for_warm_calls_and_one_for_cold_ones() {
+        let picture = Picture::of(&results(&[(500, false), (700, false), (180_000, true)])).unwrap();
+        for part in
+            ["warm: 2 calls", "cold: 1 call,", "p99 180 ms", "3 calls answered", "a &lt;name&gt; &amp; more"]
+        {
+            assert!(picture.0.contains(part), "{part}: {}", picture.0);
+        }
+        let warm_only = Picture::of(&results(&[(500, false)])).unwrap();
+        assert!(!warm_only.0.contains("cold: "), "{}", warm_only.0);
+        assert!(Picture::of(&results(&[])).unwrap().0.contains("no call was answered"));
+    }
+
+    #[test]
+    fn the_dots_are_those_of_the_picture_and_have_its_letters() {
+        let picture = Picture::of(&results(&[(500, false), (180_000, true)])).unwrap();
+        let dots = tiny_skia::Pixmap::decode_png(&picture.to_png().unwrap()).unwrap();
+        assert_eq!((dots.width(), dots.height()), (DOTS * WIDTH, DOTS * (HEADING + 2 * PANEL)));
+        // Nothing but letters is in the heading.
+        let heading = dots.pixels().iter().take((DOTS * DOTS * WIDTH * HEADING) as usize);
+        let dark = heading.filter(|dot| dot.red() < 128).count();
+        assert!((500..50_000).contains(&dark), "{dark} dark dots");
+    }
+
+    #[test]
+    fn an_outlier_far_away_is_drawn() {
+        assert!(Picture::of(&results(&[(1, false), (1 << 40, true)])).is_ok());
+    }
 }

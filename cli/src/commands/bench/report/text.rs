@@ -5,7 +5,7 @@ use indicatif::HumanCount;
 use super::{
     Results,
     buckets::{Bucket, buckets},
-    figures::{Figures, digits},
+    figures::{Figures, calls, digits},
 };
 use crate::{failure::Failure, ui::Ui};
 
@@ -36,8 +36,8 @@ pub(in super::super) fn show(results: &Results, ui: &Ui) -> Result<(), Failure> 
     facts.push((
         "answered",
         format!(
-            "{} calls in {:.1} s: {:.1}/s; {} cold, {} warm",
-            HumanCount(tally.answered()),
+            "{} in {:.1} s: {:.1}/s; {} cold, {} warm",
+            calls(tally.answered()),
             tally.elapsed.as_secs_f64(),
             tally.rate(),
             HumanCount(cold),
@@ -48,7 +48,7 @@ pub(in super::super) fn show(results: &Results, ui: &Ui) -> Result<(), Failure> 
         "failed",
         match tally.missed() {
             0 => "none".to_owned(),
-            missed => format!("{} of {} calls", HumanCount(missed), HumanCount(tally.calls())),
+            missed => format!("{} of {}", HumanCount(missed), calls(tally.calls())),
         },
     ));
     for (kind, misses) in tally.misses() {
