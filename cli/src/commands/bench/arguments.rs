@@ -17,16 +17,15 @@ const CALLS_A_CONNECTION: u32 = 100;
 /// The most connections that are made without being asked for.
 const CONNECTIONS: u32 = 16;
 
-/// Calls functions and measures how long they take to answer: in a closed loop (--clients, the default), in an open one
-/// (--rate), or as a recorded trace says (--trace).
-///
-/// In a closed loop each client calls again as soon as it is answered, so that slow answers slow the load down. In an
-/// open loop and in a trace, calls have their moments, whatever became of those before; and a call's latency counts from
-/// the moment it was meant for, not from when it could be sent: time that calls spend waiting for each other is in the
-/// figures. The figures are of calls that a function answered, well or with an error; others are counted apart.
+/// Calls functions in a closed loop (--clients, the default), in an open one (--rate), or as a recorded trace says.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Traces (recognised by their first line; any other moment or length is as it is in the file):
+In a closed loop each client calls again as soon as it is answered, so that slow answers slow the load down. In an open
+loop and in a trace, calls have their moments, whatever became of those before; and a call's latency counts from the
+moment it was meant for, not from when it could be sent: time that calls spend waiting for each other is in the figures.
+The figures are of calls that a function answered, well or with an error; others are counted apart.
+
+Traces, told apart by their first line (--trace-format names the form of a file without one):
   azure-2019  Azure Functions 2019: HashOwner,HashApp,HashFunction,Trigger,1,2,…: calls in each minute
   azure-2021  Azure Functions 2021: app,func,end_timestamp,duration: a call a line, in seconds
   huawei      Huawei 2023: day,time,0,1,…: a column a function, a row a second or a minute, with its calls
