@@ -1,6 +1,7 @@
 //! The commands, one file a family.
 
 pub(crate) mod admin;
+pub(crate) mod bench;
 pub(crate) mod function;
 pub(crate) mod invoke;
 pub(crate) mod logs;

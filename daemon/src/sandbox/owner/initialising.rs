@@ -139,6 +139,6 @@ impl InitFailure {
             .line(),
         );
         let payload = self.failure.payload(request_id);
-        Outcome { result: Err(FunctionError { payload }), tail: output.take_tail() }
+        Outcome { result: Err(FunctionError { payload }), tail: output.take_tail(), init: Some(self.init) }
     }
 }
