@@ -13,8 +13,11 @@ use crate::{client::Client, failure::Failure, ui::Ui};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create an alias that leads to a version.
-    #[command(after_help = "Example:\n  thaw alias create hello live --version 3\n  \
-        thaw alias create hello canary --version 3 --weight 4=0.1")]
+    #[command(
+        disable_version_flag = true,
+        after_help = "Example:\n  thaw alias create hello live --version 3\n  \
+        thaw alias create hello canary --version 3 --weight 4=0.1"
+    )]
     Create {
         /// The function's name or ARN.
         function: String,
@@ -31,6 +34,7 @@ pub(crate) enum Command {
         description: String,
     },
     /// Move an alias, or change its weights. Running calls finish on the version that they have.
+    #[command(disable_version_flag = true)]
     Update {
         /// The function's name or ARN.
         function: String,
@@ -60,6 +64,7 @@ pub(crate) enum Command {
         alias: String,
     },
     /// Show a function's aliases.
+    #[command(disable_version_flag = true)]
     List {
         /// The function's name or ARN.
         function: String,

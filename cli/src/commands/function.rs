@@ -173,6 +173,9 @@ pub(crate) struct UpdateConfig {
     /// Take every layer away.
     #[arg(long)]
     no_layers: bool,
+    /// The group to log to. `thaw logs` reads the group that the function logs to now.
+    #[arg(long, value_name = "NAME")]
+    log_group: Option<String>,
     /// The execution role's ARN.
     #[arg(long, value_name = "ARN")]
     role: Option<String>,
@@ -286,6 +289,7 @@ async fn update_config(update: UpdateConfig, client: &Client, ui: &Ui) -> Result
     take("environment", update.no_env || !update.environment.is_empty());
     take("role", update.role.is_some());
     take("description", update.description.is_some());
+    take("log_group", update.log_group.is_some());
     take("layers", update.no_layers || !update.layers.is_empty());
     if paths.is_empty() {
         return Err(Failure::Usage(
@@ -301,6 +305,7 @@ async fn update_config(update: UpdateConfig, client: &Client, ui: &Ui) -> Result
         memory_size: update.memory_size.unwrap_or_default(),
         ephemeral_storage: update.ephemeral_storage.unwrap_or_default(),
         environment: Some(Environment { variables: update.environment.into_iter().collect() }),
+        log_group: update.log_group.unwrap_or_default(),
         layers: update.layers.into_iter().map(|arn| FunctionLayer { arn, code_size: 0 }).collect(),
         ..FunctionConfiguration::default()
     };

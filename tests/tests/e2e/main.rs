@@ -13,11 +13,14 @@
     reason = "tests fail by panicking, and their names say what they are for"
 )]
 
+mod aliases;
 mod changes;
 mod cli;
+mod concurrency;
 mod failures;
 mod invocation;
 mod isolation;
+mod layers;
 mod logs;
 mod packages;
 mod race;
@@ -27,6 +30,7 @@ mod refusals;
 mod runtime_api;
 mod sandboxes;
 mod start;
+mod versions;
 
 use thaw_tests::world::{SharedDaemon, World};
 

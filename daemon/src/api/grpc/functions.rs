@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     functions::{
-        self, CreateFunction, FunctionRegistry, FunctionVersion, LayerVersionArn, Region, RuntimeName,
-        Settings, UpdateCode, UpdateConfiguration,
+        self, CreateFunction, FunctionRegistry, FunctionVersion, LayerVersionArn, LoggingChange, Region,
+        RuntimeName, Settings, UpdateCode, UpdateConfiguration,
     },
     runtimes::RuntimeCatalog,
 };
@@ -185,6 +185,10 @@ fn changes(paths: &[String], from: FunctionConfiguration) -> Result<UpdateConfig
                 update.ephemeral_storage = Some(parse_size("ephemeral_storage", from.ephemeral_storage)?);
             }
             "environment" => update.environment = Some(variables(environment.take().unwrap_or_default())?),
+            "log_group" => {
+                let group = Some(parse("log_group", &from.log_group)?);
+                update.logging = Some(LoggingChange { group, ..LoggingChange::default() });
+            }
             "layers" => {
                 let arns: Vec<&str> = from.layers.iter().map(|layer| layer.arn.as_str()).collect();
                 update.layers = Some(layers(&arns)?);

@@ -121,6 +121,12 @@ pub async fn serve(
         region: doors.region.clone(),
     });
     let layers = LayerServiceServer::new(Layers { registry: doors.registry.clone() });
+    let log_service = LogServiceServer::new(Logs {
+        logs: doors.logs.clone(),
+        registry: doors.registry.clone(),
+        region: doors.region.clone(),
+        stop: stop.clone(),
+    });
     let invocations = Invocations { invoker: doors.invoker, region: doors.region.clone() };
     let admin = Admin {
         pool: doors.pool,
@@ -157,7 +163,7 @@ pub async fn serve(
                 .max_decoding_message_size(MESSAGE_LIMIT)
                 .max_encoding_message_size(MESSAGE_LIMIT),
         )
-        .add_service(LogServiceServer::new(Logs { logs: doors.logs, region: doors.region, stop }))
+        .add_service(log_service)
         .add_service(RuntimeServiceServer::new(Runtimes { runtimes: doors.runtimes }))
         .add_service(AdminServiceServer::new(admin))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stopping)
