@@ -15,7 +15,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use client::Client;
-use commands::{admin, bench, function, invoke, logs, runtime};
+use commands::{admin, alias, bench, function, invoke, layer, logs, runtime};
 use failure::Failure;
 use ui::Ui;
 
@@ -49,6 +49,12 @@ enum Command {
     /// Create, read, change and delete functions.
     #[command(subcommand)]
     Function(function::Command),
+    /// Lead names to versions: `thaw invoke NAME:ALIAS` calls them.
+    #[command(subcommand)]
+    Alias(alias::Command),
+    /// Publish archives that functions share.
+    #[command(subcommand)]
+    Layer(layer::Command),
     /// Call a function and print its answer.
     Invoke(invoke::Arguments),
     /// Call functions and measure how long they take to answer.
@@ -85,6 +91,8 @@ async fn run(cli: Cli, ui: &Ui) -> Result<(), Failure> {
     let client = Client::new(cli.socket);
     match cli.command {
         Command::Function(command) => function::run(command, &client, ui).await,
+        Command::Alias(command) => alias::run(command, &client, ui).await,
+        Command::Layer(command) => layer::run(command, &client, ui).await,
         Command::Invoke(arguments) => invoke::run(arguments, &client, ui).await,
         Command::Bench(arguments) => bench::run(*arguments, &client, ui).await,
         Command::Logs(arguments) => logs::run(arguments, &client, ui).await,

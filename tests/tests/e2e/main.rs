@@ -13,13 +13,16 @@
     reason = "tests fail by panicking, and their names say what they are for"
 )]
 
+mod aliases;
 mod bench;
 mod changes;
 mod cli;
+mod concurrency;
 mod engine;
 mod failures;
 mod invocation;
 mod isolation;
+mod layers;
 mod logs;
 mod packages;
 mod provided;
@@ -31,6 +34,7 @@ mod refusals;
 mod runtime_api;
 mod sandboxes;
 mod start;
+mod versions;
 
 use thaw_tests::world::{SharedDaemon, World};
 

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bytes::Bytes;
 use thaw_proto::v1::{
     CreateFunctionRequest, CreateFunctionResponse, DeleteFunctionRequest, DeleteFunctionResponse,
     Environment, FunctionConfiguration, GetFunctionRequest, GetFunctionResponse, ListFunctionsRequest,
@@ -13,19 +12,18 @@ use thaw_proto::v1::{
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    attributes::tags,
     error::{Refusal, invalid},
-    wire::{configuration, parse, parse_optional, parse_reference, parse_size},
+    upload::{first, receive},
+    wire::{self, configuration, expected, parse, parse_optional, parse_reference, parse_size},
 };
 use crate::{
     functions::{
-        self, CreateFunction, FunctionRegistry, Region, RuntimeName, UpdateCode, UpdateConfiguration,
-        UploadedCode,
+        self, CreateFunction, FunctionRegistry, FunctionVersion, LayerVersionArn, LoggingChange, Region,
+        RuntimeName, Settings, UpdateCode, UpdateConfiguration,
     },
     runtimes::RuntimeCatalog,
 };
-
-/// The most functions of one answer. Source: ListFunctions.
-const PAGE_LIMIT: u32 = 50;
 
 #[derive(Debug)]
 pub(super) struct Functions {
@@ -41,23 +39,29 @@ impl FunctionService for Functions {
         request: Request<Streaming<CreateFunctionRequest>>,
     ) -> Result<Response<CreateFunctionResponse>, Status> {
         let mut stream = request.into_inner();
-        let first = first(&mut stream).await?;
-        let function = CreateFunction {
-            name: parse("function_name", &first.function_name)?,
-            runtime: parse("runtime", &first.runtime)?,
-            handler: parse("handler", &first.handler)?,
+        let first = first(&mut stream, "function_name").await?;
+        let settings = Settings {
             role: parse_optional("role", &first.role)?,
             description: parse("description", &first.description)?,
             timeout: parse_size("timeout", first.timeout)?,
             memory: parse_size("memory_size", first.memory_size)?,
             ephemeral_storage: parse_size("ephemeral_storage", first.ephemeral_storage)?,
-            environment: variables(first.environment)?,
+            environment: given(first.environment).map(variables).transpose()?,
+            ..Settings::new(parse("runtime", &first.runtime)?, parse("handler", &first.handler)?)
+        };
+        let function = CreateFunction {
+            name: parse("function_name", &first.function_name)?,
+            settings,
+            layers: layers(&first.layers)?,
+            tags: tags(first.tags)?,
+            publish: first.publish,
         };
         // Everything that can be refused without the package is, before the package is taken in.
         self.registry.check_free(&function.name).map_err(Refusal::from)?;
-        self.check_runtime(&function.runtime).await?;
-        let code = self.receive(first.chunk, stream, |message| message.chunk).await?;
+        self.check_runtime(&function.settings.runtime).await?;
+        let code = receive(&self.registry, first.chunk, stream, |message| message.chunk).await?;
         let created = self.registry.create(function, code).await.map_err(Refusal::from)?;
+        let created = self.settled(&created.latest).await?;
         Ok(Response::new(CreateFunctionResponse { configuration: Some(configuration(&created)) }))
     }
 
@@ -75,10 +79,7 @@ impl FunctionService for Functions {
         request: Request<ListFunctionsRequest>,
     ) -> Result<Response<ListFunctionsResponse>, Status> {
         let ListFunctionsRequest { page_size, page_token } = request.into_inner();
-        let limit = match page_size {
-            0..=PAGE_LIMIT => page_size as usize,
-            _ => return Err(invalid("page_size", format!("must be at most {PAGE_LIMIT}"))),
-        };
+        let limit = wire::page_size(page_size)?;
         let after = parse_optional("page_token", &page_token)?;
         let page = self.registry.list(after.as_ref(), limit);
         Ok(Response::new(ListFunctionsResponse {
@@ -92,13 +93,15 @@ impl FunctionService for Functions {
         request: Request<Streaming<UpdateFunctionCodeRequest>>,
     ) -> Result<Response<UpdateFunctionCodeResponse>, Status> {
         let mut stream = request.into_inner();
-        let first = first(&mut stream).await?;
+        let first = first(&mut stream, "function_name").await?;
         let reference = parse_reference(&first.function_name, &self.region)?;
-        let revision_id = parse_optional("revision_id", &first.revision_id)?;
+        let revision_id = expected(&first.revision_id);
         self.registry.resolve(&reference, None).map_err(Refusal::from)?;
-        let code = self.receive(first.chunk, stream, |message| message.chunk).await?;
-        let update = UpdateCode { revision_id, dry_run: first.dry_run };
+        let code = receive(&self.registry, first.chunk, stream, |message| message.chunk).await?;
+        let update =
+            UpdateCode { revision_id, dry_run: first.dry_run, publish: first.publish, architecture: None };
         let updated = self.registry.update_code(&reference, update, code).await.map_err(Refusal::from)?;
+        let updated = if update.dry_run { updated.latest } else { self.settled(&updated.latest).await? };
         Ok(Response::new(UpdateFunctionCodeResponse { configuration: Some(configuration(&updated)) }))
     }
 
@@ -108,7 +111,7 @@ impl FunctionService for Functions {
     ) -> Result<Response<UpdateFunctionConfigurationResponse>, Status> {
         let request = request.into_inner();
         let reference = parse_reference(&request.function_name, &self.region)?;
-        let revision_id = parse_optional("revision_id", &request.revision_id)?;
+        let revision_id = expected(&request.revision_id);
         let mask = request.update_mask.unwrap_or_default();
         if mask.paths.is_empty() {
             return Err(invalid("update_mask", "name the fields to change"));
@@ -121,6 +124,7 @@ impl FunctionService for Functions {
             self.check_runtime(runtime).await?;
         }
         let updated = self.registry.update_configuration(&reference, update).await.map_err(Refusal::from)?;
+        let updated = self.settled(&updated).await?;
         Ok(Response::new(UpdateFunctionConfigurationResponse {
             configuration: Some(configuration(&updated)),
         }))
@@ -131,51 +135,38 @@ impl FunctionService for Functions {
         request: Request<DeleteFunctionRequest>,
     ) -> Result<Response<DeleteFunctionResponse>, Status> {
         let reference = parse_reference(&request.into_inner().function_name, &self.region)?;
-        self.registry.delete(&reference).await.map_err(Refusal::from)?;
+        self.registry.delete(&reference, None).await.map_err(Refusal::from)?;
         Ok(Response::new(DeleteFunctionResponse {}))
     }
 }
 
 impl Functions {
+    /// What a call answers with is done when it answers.
+    async fn settled(&self, version: &FunctionVersion) -> Result<Arc<FunctionVersion>, Status> {
+        let settled = self.registry.settled(&version.qualified_arn().into(), None).await;
+        Ok(settled.map_err(Refusal::from)?)
+    }
+
     /// A function whose runtime can't run is refused when it is made, not when it is called.
     async fn check_runtime(&self, runtime: &RuntimeName) -> Result<(), Status> {
         self.runtimes.definition(runtime.as_str()).map_err(|error| invalid("runtime", error.to_string()))?;
         self.runtimes.image(runtime.as_str()).await.map_err(Refusal::from)?;
         Ok(())
     }
-
-    /// Takes a package in, piece by piece. An upload that breaks off leaves nothing.
-    async fn receive<M>(
-        &self,
-        first: Bytes,
-        mut stream: Streaming<M>,
-        chunk: impl Fn(M) -> Bytes,
-    ) -> Result<UploadedCode, Status> {
-        let mut upload = self.registry.begin_upload().await.map_err(Refusal::from)?;
-        upload.append(first).await.map_err(Refusal::from)?;
-        while let Some(message) = stream.message().await? {
-            upload.append(chunk(message)).await.map_err(Refusal::from)?;
-        }
-        // Before it is finished, so that nothing of it is stored.
-        if upload.is_empty() {
-            return Err(invalid("chunk", "the package is missing: send the bytes of a zip archive"));
-        }
-        Ok(upload.finish().await.map_err(Refusal::from)?)
-    }
 }
 
-async fn first<M>(stream: &mut Streaming<M>) -> Result<M, Status> {
-    stream
-        .message()
-        .await?
-        .ok_or_else(|| invalid("function_name", "the first message, with the configuration, is missing"))
+/// No variables are the same as no environment here.
+fn given(environment: Option<Environment>) -> Option<Environment> {
+    environment.filter(|environment| !environment.variables.is_empty())
 }
 
-fn variables(environment: Option<Environment>) -> Result<functions::Environment, Status> {
-    functions::Environment::try_from(
-        environment.unwrap_or_default().variables.into_iter().collect::<BTreeMap<_, _>>(),
-    )
-    .map_err(|error| invalid("environment", error.message))
+fn variables(environment: Environment) -> Result<functions::Environment, Status> {
+    functions::Environment::try_from(environment.variables.into_iter().collect::<BTreeMap<_, _>>())
+        .map_err(|error| invalid("environment", error.message))
+}
+
+fn layers<T: AsRef<str>>(arns: &[T]) -> Result<Vec<LayerVersionArn>, Status> {
+    LayerVersionArn::of_list(arns).map_err(|error| invalid("layers", error.message))
 }
 
 /// What a mask takes from a configuration.
@@ -193,7 +184,15 @@ fn changes(paths: &[String], from: FunctionConfiguration) -> Result<UpdateConfig
             "ephemeral_storage" => {
                 update.ephemeral_storage = Some(parse_size("ephemeral_storage", from.ephemeral_storage)?);
             }
-            "environment" => update.environment = Some(variables(environment.take())?),
+            "environment" => update.environment = Some(variables(environment.take().unwrap_or_default())?),
+            "log_group" => {
+                let group = Some(parse("log_group", &from.log_group)?);
+                update.logging = Some(LoggingChange { group, ..LoggingChange::default() });
+            }
+            "layers" => {
+                let arns: Vec<&str> = from.layers.iter().map(|layer| layer.arn.as_str()).collect();
+                update.layers = Some(layers(&arns)?);
+            }
             other => {
                 return Err(invalid(
                     "update_mask",

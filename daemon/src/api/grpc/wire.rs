@@ -7,7 +7,10 @@ use time::OffsetDateTime;
 use tonic::Status;
 
 use super::error::{invalid, not_found};
-use crate::functions::{FunctionReference, FunctionVersion, InvalidField, LastUpdateStatus, Region, State};
+use crate::functions::{
+    FunctionReference, FunctionVersion, InvalidField, LastUpdateStatus, Region, RevisionId, State, Version,
+    registry::MAX_PAGE,
+};
 
 /// Parses a function's name or ARN. One of another region names nothing that is here.
 pub(super) fn parse_reference(text: &str, region: &Region) -> Result<FunctionReference, Status> {
@@ -43,6 +46,19 @@ pub(super) fn parse_size<T: TryFrom<u32, Error = InvalidField> + Default>(
         return Ok(T::default());
     }
     T::try_from(number).map_err(|error| invalid(field, error.message))
+}
+
+/// The revision that a caller expects, if he does.
+pub(super) fn expected(text: &str) -> Option<RevisionId> {
+    (!text.is_empty()).then(|| RevisionId::expected(text))
+}
+
+/// How many things a page of a list may have.
+pub(super) fn page_size(asked: u32) -> Result<usize, Status> {
+    match usize::try_from(asked) {
+        Ok(asked) if asked <= MAX_PAGE => Ok(asked),
+        _ => Err(invalid("page_size", format!("must be at most {MAX_PAGE}"))),
+    }
 }
 
 /// A moment as protobuf has it.
@@ -87,18 +103,25 @@ pub(super) fn duration(span: Duration) -> prost_types::Duration {
 
 /// A version's configuration.
 pub(super) fn configuration(version: &FunctionVersion) -> v1::FunctionConfiguration {
-    let (state, state_reason) = match &version.state {
-        State::Active => (v1::State::Active, String::new()),
-        State::Failed { reason } => (v1::State::Failed, reason.to_string()),
+    let state = match &version.state {
+        State::Pending => v1::State::Pending,
+        State::Active => v1::State::Active,
+        State::Failed { .. } => v1::State::Failed,
     };
-    let last_update_status = match version.last_update_status {
-        LastUpdateStatus::Successful => v1::LastUpdateStatus::Successful,
+    let (last_update_status, update_reason) = match version.last_update_status {
+        None => (v1::LastUpdateStatus::Unspecified, None),
+        Some(LastUpdateStatus::InProgress) => {
+            (v1::LastUpdateStatus::InProgress, LastUpdateStatus::InProgress.reason())
+        }
+        Some(LastUpdateStatus::Successful) => (v1::LastUpdateStatus::Successful, None),
     };
-    let variables =
-        version.environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let variables = version.variables().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     v1::FunctionConfiguration {
         function_name: version.name().to_string(),
-        function_arn: version.arn.to_string(),
+        function_arn: match version.version {
+            Version::Latest => version.arn.to_string(),
+            Version::Number(_) => version.qualified_arn().to_string(),
+        },
         runtime: version.runtime.to_string(),
         handler: version.handler.to_string(),
         role: version.role.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -111,10 +134,16 @@ pub(super) fn configuration(version: &FunctionVersion) -> v1::FunctionConfigurat
         code_sha256: version.package.base64(),
         version: version.version.to_string(),
         state: state.into(),
-        state_reason,
+        state_reason: version.state.reason().map(|reason| reason.text).unwrap_or_default(),
         last_update_status: last_update_status.into(),
-        last_update_status_reason: String::new(),
+        last_update_status_reason: update_reason.map(|reason| reason.text).unwrap_or_default(),
         revision_id: version.revision_id.to_string(),
         last_modified: Some(timestamp(version.last_modified)),
+        layers: version
+            .layers
+            .iter()
+            .map(|layer| v1::FunctionLayer { arn: layer.arn.to_string(), code_size: layer.code_size })
+            .collect(),
+        log_group: version.logging.group_of(version.name()),
     }
 }
