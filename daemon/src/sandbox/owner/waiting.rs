@@ -47,8 +47,7 @@ impl<'a> Waiting<'a> {
         }
         let offered = Instant::now();
         let mut standstill = Standstill::after(sandbox.grace.length());
-        let idle_timeout = sandbox.host.settings.idle_timeout;
-        let mut expires = offered + idle_timeout;
+        let mut expires = offered + sandbox.pool.stay(&sandbox.spec);
         let job = loop {
             tokio::select! {
                 biased;
@@ -78,7 +77,7 @@ impl<'a> Waiting<'a> {
                         return Err(End::Expired);
                     }
                     // Given away in this moment: its job is on its way.
-                    expires = Instant::now() + idle_timeout;
+                    expires = Instant::now() + HAND_OVER_LIMIT;
                 }
             }
         };
@@ -94,10 +93,12 @@ impl<'a> Waiting<'a> {
 }
 
 impl<'a> Sandbox<'a> {
-    fn stepped(&self, step: Step) -> Result<(), End> {
+    fn stepped(&mut self, step: Step) -> Result<(), End> {
         match step {
             Step::Pending => Ok(()),
             Step::Settled => {
+                // Whoever calls from now on has not waited for it.
+                self.init = None;
                 let used = self.cgroup.memory_used().unwrap_or(u64::from(self.spec.memory_mb) << 20);
                 self.pool.measured(&self.member.id, used);
                 Ok(())
