@@ -49,6 +49,8 @@ pub struct Config {
     pub region: String,
     /// Memory that all sandboxes may have together, in MB.
     pub memory_budget_mb: u32,
+    /// What decides how long an idle sandbox stays.
+    pub keep_alive: KeepAlive,
     /// See [`Config::idle_timeout`].
     pub idle_timeout_seconds: u32,
     /// See [`Config::freeze_grace`].
@@ -106,6 +108,17 @@ pub enum LogFormat {
     Text,
     /// A JSON object a line, for programs.
     Json,
+}
+
+/// What decides how long an idle sandbox stays.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum KeepAlive {
+    /// A fixed time.
+    #[default]
+    Fixed,
+    /// The gaps between the calls of its function; the fixed time as long as they say too little.
+    Histogram,
 }
 
 /// What the defaults depend on.
@@ -214,6 +227,7 @@ impl Config {
             region: "us-east-1".to_owned(),
             // The rest is for the kernel, dockerd, the daemon and the page cache.
             memory_budget_mb: machine.memory_mb / 4 * 3,
+            keep_alive: KeepAlive::Fixed,
             idle_timeout_seconds: 600,
             freeze_grace_ms: 5,
             reclaim_after_seconds: 60,
@@ -248,7 +262,7 @@ impl Config {
         toml::to_string(self).map_err(|error| ConfigError::NotText(Box::new(error)))
     }
 
-    /// How long a sandbox may be idle before it is removed.
+    /// How long a sandbox may be idle before it is removed, where nothing better is known.
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
         Duration::from_secs(self.idle_timeout_seconds.into())

@@ -144,6 +144,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         init: config.init.clone(),
         settings: SandboxSettings {
             memory_budget_mb: u64::from(config.memory_budget_mb),
+            keep_alive: config.keep_alive,
             idle_timeout: config.idle_timeout(),
             freeze_grace: config.freeze_grace(),
             reclaim_after: config.reclaim_after(),
@@ -173,6 +174,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let changes = tokio::spawn(invoker.clone().follow_changes(stop.clone()));
     let stock = tokio::spawn(pool.clone().keep_stocked(stop.clone()));
+    let ahead = tokio::spawn(pool.clone().look_ahead(stop.clone()));
     let doors = Doors {
         invoker: invoker.clone(),
         registry: registry.clone(),
@@ -217,6 +219,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     changes.await.context("following changes")?;
     stock.await.context("keeping sandboxes ready")?;
+    ahead.await.context("making sandboxes ahead of calls")?;
     pool.close().await;
     registry.close().await;
     host.remove_cgroup_parents();

@@ -14,6 +14,7 @@ use std::{
 use bytes::Bytes;
 use thaw_daemon::{
     clock::SystemClock,
+    config::KeepAlive,
     logs::{Filter, GroupKey, LogSettings, LogStore},
     runtime_api::RequestId,
     runtimes::{CatalogOptions, RuntimeCatalog},
@@ -84,6 +85,7 @@ impl World {
             init: init(),
             settings: SandboxSettings {
                 memory_budget_mb,
+                keep_alive: KeepAlive::Fixed,
                 idle_timeout: Duration::from_secs(60),
                 freeze_grace: Duration::ZERO,
                 reclaim_after: None,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser};
 use serde::{Deserialize, Serialize};
 
-use super::LogFormat;
+use super::{KeepAlive, LogFormat};
 
 /// The command line of `thawd`.
 #[derive(Debug, Parser)]
@@ -68,7 +68,13 @@ pub(super) struct Options {
     #[arg(long, value_name = "MB", env = "THAW_MEMORY_BUDGET_MB")]
     pub(super) memory_budget_mb: Option<u32>,
 
-    /// Seconds after which an idle sandbox is removed [default: 600]
+    /// What decides how long an idle sandbox stays: a fixed time, or a histogram of the gaps between its function's calls
+    /// [default: fixed]
+    #[arg(long, value_name = "POLICY", env = "THAW_KEEP_ALIVE")]
+    pub(super) keep_alive: Option<KeepAlive>,
+
+    /// Seconds after which an idle sandbox is removed; under the policy histogram, where the gaps say too little
+    /// [default: 600]
     #[arg(long, value_name = "SECONDS", env = "THAW_IDLE_TIMEOUT_SECONDS")]
     pub(super) idle_timeout_seconds: Option<u32>,
 

@@ -18,14 +18,16 @@ use super::{
     freezer::FreezerKind,
     pool::ReadyLimits,
 };
-use crate::{clock::SharedClock, logs::LogStore};
+use crate::{clock::SharedClock, config::KeepAlive, logs::LogStore};
 
 /// Settings of the sandboxes; each is a setting of the daemon by the same name.
 #[derive(Clone, Debug)]
 pub struct SandboxSettings {
     /// MB that all sandboxes may take together.
     pub memory_budget_mb: u64,
-    /// How long a sandbox stays without a call.
+    /// What decides how long a sandbox stays without a call.
+    pub keep_alive: KeepAlive,
+    /// How long it stays where nothing else is known.
     pub idle_timeout: Duration,
     /// How long a sandbox may run on after a call, at the most, if calls come one on the other's heels.
     pub freeze_grace: Duration,

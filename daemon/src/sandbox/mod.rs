@@ -44,6 +44,8 @@ pub use host::{Host, HostParts, SandboxSettings};
 pub use job::{Failure, FunctionError, Job, JobError, Outcome, TAIL_LIMIT};
 pub use launch::LaunchError;
 pub use owner::InitFailure;
-pub use pool::{AcquireError, Assignment, Counts, Lease, Member, Phase, Pool, ReadyLimits, SandboxInfo};
-pub use spec::{Base, BaseKey, EntryPoint, SandboxId, SandboxSpec, SandboxSpecParts, SpecKey};
+pub use pool::{
+    AcquireError, Assignment, Counts, Forecast, Lease, Member, Phase, Plan, Pool, ReadyLimits, SandboxInfo,
+};
+pub use spec::{Base, BaseKey, EntryPoint, SandboxId, SandboxSpec, SandboxSpecParts, SpecKey, UsageKey};
 pub use sweep::{SweepError, Swept};

@@ -113,6 +113,11 @@ pub enum EntryPoint {
     Bootstrap(Vec<String>),
 }
 
+/// Names a function with its version's name, but without its revision: what is known of how it is called outlives its
+/// updates.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UsageKey(Arc<str>);
+
 /// What a [`SandboxSpec`] is made of.
 pub struct SandboxSpecParts {
     /// Sandboxes of this key are interchangeable.
@@ -152,6 +157,7 @@ pub struct SandboxSpecParts {
 /// The recipe for sandboxes of one function version.
 pub struct SandboxSpec {
     parts: SandboxSpecParts,
+    usage: UsageKey,
     retired: AtomicBool,
 }
 
@@ -174,7 +180,15 @@ impl SandboxSpec {
     /// A recipe that is in use.
     #[must_use]
     pub fn new(parts: SandboxSpecParts) -> Self {
-        Self { parts, retired: AtomicBool::new(false) }
+        let (account, name, version) = (parts.base.account(), &parts.function_name, &parts.version);
+        let usage = UsageKey(format!("{account}:{name}:{version}").into());
+        Self { parts, usage, retired: AtomicBool::new(false) }
+    }
+
+    /// Under which name it is known how this function is called.
+    #[must_use]
+    pub fn usage(&self) -> &UsageKey {
+        &self.usage
     }
 
     #[cfg(test)]

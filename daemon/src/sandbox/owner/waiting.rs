@@ -51,8 +51,7 @@ impl<'a> Waiting<'a> {
             Standstill::after(sandbox.grace.length()).resting_after(sandbox.host.settings.reclaim_after);
         // Dropped, and thereby stopped, as soon as there is a job.
         let mut reclaim = None;
-        let idle_timeout = sandbox.host.settings.idle_timeout;
-        let mut expires = offered + idle_timeout;
+        let mut expires = offered + sandbox.pool.stay(&sandbox.spec);
         let job = loop {
             tokio::select! {
                 biased;
@@ -89,7 +88,7 @@ impl<'a> Waiting<'a> {
                         return Err(End::Expired);
                     }
                     // Given away in this moment: its job is on its way.
-                    expires = Instant::now() + idle_timeout;
+                    expires = Instant::now() + HAND_OVER_LIMIT;
                 }
             }
         };
@@ -105,10 +104,12 @@ impl<'a> Waiting<'a> {
 }
 
 impl<'a> Sandbox<'a> {
-    fn stepped(&self, step: Step) -> Result<(), End> {
+    fn stepped(&mut self, step: Step) -> Result<(), End> {
         match step {
             Step::Pending | Step::Resting => Ok(()),
             Step::Settled => {
+                // Whoever calls from now on has not waited for it.
+                self.init = None;
                 self.measure();
                 Ok(())
             }

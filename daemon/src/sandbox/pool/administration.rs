@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Counts, Member, Phase, Pool};
+use super::{Counts, Forecast, Member, Phase, Pool};
 use crate::sandbox::spec::SandboxSpec;
 
 /// How often a drain looks whether it is done. A drain takes seconds; nobody waits for these milliseconds.
@@ -68,6 +68,14 @@ impl Pool {
                 SandboxInfo { member, phase, in_phase, memory_used }
             })
             .collect()
+    }
+
+    /// What was decided for each function that was called lately, the most called one first.
+    #[must_use]
+    pub fn forecasts(&self) -> Vec<Forecast> {
+        let mut forecasts = self.books().state.forecasts();
+        forecasts.sort_by(|one, other| other.calls.total_cmp(&one.calls));
+        forecasts
     }
 
     /// Stops one sandbox and waits until it is gone; after the call that it runs, or under it.

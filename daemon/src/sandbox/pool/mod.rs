@@ -6,6 +6,7 @@
 //! [`state`]; this file carries them out.
 
 mod administration;
+mod ahead;
 mod member;
 mod state;
 mod stock;
@@ -24,8 +25,8 @@ use tokio_util::task::TaskTracker;
 
 pub use administration::SandboxInfo;
 pub use member::{Assignment, Lease, Member};
-use state::{Action, PoolState, Taken, WaiterId};
-pub use state::{Counts, Phase, ReadyLimits};
+use state::{Action, Policy, PoolState, Taken, WaiterId};
+pub use state::{Counts, Forecast, Phase, Plan, ReadyLimits};
 
 use super::{
     host::Host,
@@ -82,6 +83,8 @@ struct Inner {
     owners: TaskTracker,
     /// Fewer sandboxes stand ready than did.
     restock: Notify,
+    /// Another call than before is the next that is expected.
+    expected: Notify,
 }
 
 #[derive(Debug)]
@@ -92,6 +95,8 @@ struct Books {
     next_waiter: WaiterId,
     /// When a call came last.
     last_call: Option<Instant>,
+    /// The time that is waited for to make a sandbox ahead.
+    looks_at: Option<Instant>,
     draining: bool,
 }
 
@@ -99,16 +104,19 @@ impl Pool {
     /// An empty pool.
     #[must_use]
     pub fn new(host: Arc<Host>) -> Self {
+        let policy = Policy { mode: host.settings.keep_alive, fixed: host.settings.idle_timeout };
         let books = Books {
-            state: PoolState::new(host.settings.memory_budget_mb, host.settings.ready),
+            state: PoolState::new(host.settings.memory_budget_mb, host.settings.ready, policy),
             members: HashMap::new(),
             waiters: HashMap::new(),
             next_waiter: 0,
             last_call: None,
+            looks_at: None,
             draining: false,
         };
         let owners = TaskTracker::new();
-        Self { inner: Arc::new(Inner { host, books: Mutex::new(books), owners, restock: Notify::new() }) }
+        let (restock, expected) = (Notify::new(), Notify::new());
+        Self { inner: Arc::new(Inner { host, books: Mutex::new(books), owners, restock, expected }) }
     }
 
     /// What the pool's sandboxes share.
@@ -134,6 +142,7 @@ impl Pool {
             }
             let now = Instant::now();
             books.last_call = Some(now);
+            books.state.called(spec, now);
             match books.state.take_idle(spec) {
                 Taken::Sandbox(id) => {
                     let lease = self.lease(&books, &id);
@@ -273,6 +282,11 @@ impl Pool {
     /// It is ready for a call and still warm: true if one was waiting, whose job is on its way.
     pub(super) fn try_hand_over(&self, id: &SandboxId) -> bool {
         let mut books = self.books();
+        if books.state.phase(id) == Some(Phase::Starting)
+            && let Some(took) = books.members.get(id).map(|member| member.in_phase())
+        {
+            books.state.started(id, took);
+        }
         let granted = books.state.try_grant(id);
         self.carry_out(&mut books);
         granted
@@ -291,7 +305,14 @@ impl Pool {
 
     /// It has answered its call.
     pub(super) fn finishing(&self, id: &SandboxId) {
-        self.books().state.finishing(id);
+        let mut books = self.books();
+        books.state.finishing(id, Instant::now());
+        self.look_again(&books);
+    }
+
+    /// It is idle from now on: how long it may stay so.
+    pub(super) fn stay(&self, spec: &SandboxSpec) -> Duration {
+        self.books().state.stay(spec, Instant::now())
     }
 
     /// It has been idle for long: true if it is to stop, false if it was given to a call meanwhile.
@@ -305,7 +326,8 @@ impl Pool {
         if let Some(member) = books.members.get(id) {
             member.touch();
         }
-        let waiter = books.state.stopping(id);
+        let waiter = books.state.stopping(id, Instant::now());
+        self.look_again(&books);
         self.carry_out(&mut books);
         if let Some(waiter) = waiter {
             books.refuse(waiter, reason);

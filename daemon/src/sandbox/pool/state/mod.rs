@@ -17,12 +17,22 @@
 //! one. A *want* is what a waiter has made for it: memory first, then a sandbox without a function, whichever of its
 //! base is ready first. Supply is counted: at least as many sandboxes are wanted, starting or finishing as there are
 //! waiters, at every moment, so that no waiter waits for nothing; and a want that no waiter needs any more is taken back
-//! while nothing was done for it.
+//! while nothing was done for it. A want that a function's next call is expected to need ([`foresight`]) has no waiter from the
+//! start.
+//!
+//! What idle sandboxes there are is given up in the order of [`order`], when calls need the memory, and by themselves after
+//! the time that [`keep`] gives them.
 
 mod budget;
+mod fading;
+mod foresight;
+mod histogram;
+mod keep;
+mod order;
 mod shelf;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -33,11 +43,14 @@ use tokio::time::Instant;
 
 use self::{
     budget::{Budget, Hold},
+    order::{Order, Rank},
     shelf::Shelf,
+    usage::Usages,
 };
 use crate::sandbox::spec::{Base, BaseKey, SandboxId, SandboxSpec, SpecKey};
 
-pub use self::shelf::ReadyLimits;
+pub(super) use self::keep::Policy;
+pub use self::{foresight::Forecast, keep::Plan, shelf::ReadyLimits};
 
 /// A call that waits.
 pub(super) type WaiterId = u64;
@@ -92,6 +105,10 @@ struct Entry {
     /// MB that it holds.
     held_mb: u64,
     idle_seq: IdleSeq,
+    /// The time on the clock of [`order`] when it came into its phase.
+    clock: u64,
+    /// While it can go.
+    rank: Option<Rank>,
 }
 
 #[derive(Debug)]
@@ -173,15 +190,16 @@ pub(super) struct PoolState {
     wants: HashMap<WantId, Want>,
     /// Wants that wait for memory.
     queue: VecDeque<WantId>,
-    /// All idle and ready sandboxes, the one that was used least lately first.
-    evictable: BTreeMap<IdleSeq, SandboxId>,
+    /// All idle and ready sandboxes, the one that is worth least first.
+    order: Order,
+    usages: Usages,
     counts: Counts,
     next: u64,
     actions: Vec<Action>,
 }
 
 impl PoolState {
-    pub(super) fn new(budget_mb: u64, ready_limits: ReadyLimits) -> Self {
+    pub(super) fn new(budget_mb: u64, ready_limits: ReadyLimits, policy: Policy) -> Self {
         Self {
             budget: Budget::new(budget_mb),
             ready_limits,
@@ -190,7 +208,8 @@ impl PoolState {
             shelves: HashMap::new(),
             wants: HashMap::new(),
             queue: VecDeque::new(),
-            evictable: BTreeMap::new(),
+            order: Order::default(),
+            usages: Usages::new(policy),
             counts: Counts::default(),
             next: 0,
             actions: Vec::new(),
@@ -331,8 +350,15 @@ impl PoolState {
 
     fn prepare(&mut self, base: &Arc<Base>, held_mb: u64) {
         let id = SandboxId::random();
-        let entry =
-            Entry { base: Arc::clone(base), spec: None, phase: Phase::Preparing, held_mb, idle_seq: 0 };
+        let entry = Entry {
+            base: Arc::clone(base),
+            spec: None,
+            phase: Phase::Preparing,
+            held_mb,
+            idle_seq: 0,
+            clock: 0,
+            rank: None,
+        };
         self.entries.insert(id.clone(), entry);
         self.enter(&id);
         self.actions.push(Action::Prepare(id, Arc::clone(base)));
@@ -432,6 +458,7 @@ impl PoolState {
             if let Some(entry) = self.entries.get_mut(id) {
                 entry.held_mb = held;
             }
+            self.rank(id);
             // One without a function can turn out to have more than was thought.
             while self.budget.is_overdrawn() && self.evict() {}
             self.admit();
@@ -473,7 +500,8 @@ impl PoolState {
     }
 
     /// A busy sandbox has answered.
-    pub(super) fn finishing(&mut self, id: &SandboxId) {
+    pub(super) fn finishing(&mut self, id: &SandboxId, now: Instant) {
+        self.note_end(id, now);
         if self.phase(id) == Some(Phase::Busy) {
             self.set_phase(id, Phase::Finishing, None);
         }
@@ -481,7 +509,8 @@ impl PoolState {
 
     /// A sandbox is on its way out. If it was on its way *in*, or about to be free, then one waiter too many counts on
     /// it: that one is given back, to fail with it. So a function that can't start is not started for ever.
-    pub(super) fn stopping(&mut self, id: &SandboxId) -> Option<WaiterId> {
+    pub(super) fn stopping(&mut self, id: &SandboxId, now: Instant) -> Option<WaiterId> {
+        self.note_end(id, now);
         let entry = self.entries.get(id)?;
         let (base, spec, phase) = (Arc::clone(&entry.base), entry.spec.clone(), entry.phase);
         self.set_phase(id, Phase::Stopping, None);
@@ -606,13 +635,12 @@ impl PoolState {
 
     /// No idle and no ready sandbox is wanted any more.
     pub(super) fn retire_all(&mut self) {
-        let all: Vec<_> = self.evictable.values().cloned().collect();
-        all.iter().for_each(|id| self.stop(id));
+        self.order.all().iter().for_each(|id| self.stop(id));
     }
 
     /// Has the sandbox go that is worth least. False if none can.
     fn evict(&mut self) -> bool {
-        let victim = self.evictable.values().next().cloned();
+        let victim = self.order.first();
         if let Some(victim) = &victim {
             self.stop(victim);
         }
@@ -645,17 +673,16 @@ impl PoolState {
         let shelf = self.shelves.get_mut(entry.base.key());
         match (entry.phase, version, shelf) {
             (Phase::Preparing, _, Some(shelf)) => shelf.preparing -= 1,
-            (Phase::Ready, _, Some(shelf)) => {
-                shelf.ready.retain(|other| other != id);
-                self.evictable.remove(&entry.idle_seq);
-            }
+            (Phase::Ready, _, Some(shelf)) => shelf.ready.retain(|other| other != id),
             (Phase::Starting, Some(version), _) => version.starting -= 1,
             (Phase::Finishing, Some(version), _) => version.finishing -= 1,
             (Phase::Idle, Some(version), _) => {
                 version.idle.remove(&entry.idle_seq);
-                self.evictable.remove(&entry.idle_seq);
             }
             _ => {}
+        }
+        if let Some(rank) = &entry.rank {
+            self.order.remove(rank);
         }
     }
 
@@ -663,23 +690,35 @@ impl PoolState {
         let seq = self.next();
         let Some(entry) = self.entries.get_mut(id) else { return };
         entry.idle_seq = seq;
+        entry.clock = self.order.clock();
         self.budget.hold(entry.phase.hold(), entry.held_mb);
         *self.counts.of(entry.phase) += 1;
         let version = entry.spec.as_ref().map(|spec| self.versions.entry(spec.key.clone()).or_default());
         let shelf = self.shelves.get_mut(entry.base.key());
         match (entry.phase, version, shelf) {
             (Phase::Preparing, _, Some(shelf)) => shelf.preparing += 1,
-            (Phase::Ready, _, Some(shelf)) => {
-                shelf.ready.push(id.clone());
-                self.evictable.insert(seq, id.clone());
-            }
+            (Phase::Ready, _, Some(shelf)) => shelf.ready.push(id.clone()),
             (Phase::Starting, Some(version), _) => version.starting += 1,
             (Phase::Finishing, Some(version), _) => version.finishing += 1,
             (Phase::Idle, Some(version), _) => {
                 version.idle.insert(seq, id.clone());
-                self.evictable.insert(seq, id.clone());
             }
             _ => {}
+        }
+        self.rank(id);
+    }
+
+    /// Gives a sandbox its place among those that can go, or none.
+    fn rank(&mut self, id: &SandboxId) {
+        let Some(entry) = self.entries.get(id) else { return };
+        let (has_function, clock, seq) = (entry.spec.is_some(), entry.clock, entry.idle_seq);
+        let worth = (entry.phase.hold() == Hold::Evictable).then(|| self.worth(entry));
+        if let Some(rank) = &entry.rank {
+            self.order.remove(rank);
+        }
+        let rank = worth.map(|worth| self.order.insert(id.clone(), has_function, worth, clock, seq));
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.rank = rank;
         }
     }
 

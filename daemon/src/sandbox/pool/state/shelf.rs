@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::WantId;
+use super::{WantId, fading::Fading};
 use crate::sandbox::spec::{Base, SandboxId};
 
 /// How long a burst is remembered: after this, a third of it still counts. Longer than filling a shelf again takes, shorter
@@ -33,7 +33,8 @@ pub(super) struct Shelf {
     pub(super) queued: usize,
     /// Whether functions of this base are there to be called.
     pub(super) is_kept: bool,
-    demand: Demand,
+    /// How many were wanted lately.
+    demand: Fading,
 }
 
 impl Shelf {
@@ -45,13 +46,18 @@ impl Shelf {
             wants: VecDeque::new(),
             queued: 0,
             is_kept: false,
-            demand: Demand { level: 0.0, at: now },
+            demand: Fading::new(MEMORY, now),
         }
     }
 
     /// Somebody wanted one.
     pub(super) fn wanted(&mut self, now: Instant) {
         self.demand.add(now);
+    }
+
+    /// How many were wanted lately, as of the last one.
+    pub(super) fn demand(&self) -> f64 {
+        self.demand.last_level()
     }
 
     /// How many are to stand ready.
@@ -74,33 +80,6 @@ impl Shelf {
             && self.wants.is_empty()
             && self.queued == 0
             && !self.is_kept
-    }
-}
-
-/// How many were wanted lately; it fades.
-#[derive(Debug)]
-struct Demand {
-    level: f64,
-    at: Instant,
-}
-
-impl Demand {
-    fn level(&self, now: Instant) -> f64 {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.level * (-passed / MEMORY.as_secs_f64()).exp()
-    }
-
-    fn add(&mut self, now: Instant) {
-        *self = Self { level: self.level(now) + 1.0, at: now };
-    }
-
-    fn count(&self, now: Instant) -> usize {
-        // A level that has faded to less than half of one is none.
-        let level = self.level(now).round();
-        // Never negative, and bounded by how many calls can be made in two minutes.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "see above")]
-        let count = level as usize;
-        count
     }
 }
 

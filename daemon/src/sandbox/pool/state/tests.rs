@@ -5,8 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::KeepAlive;
 
 const BUDGET: u64 = 1000;
+const POLICY: Policy = Policy { mode: KeepAlive::Histogram, fixed: Duration::from_secs(600) };
 const NONE_READY: ReadyLimits = ReadyLimits { least: 0, most: 0 };
 
 /// The books, and what they asked for.
@@ -18,7 +20,11 @@ struct World {
 
 impl World {
     fn new(ready: ReadyLimits) -> Self {
-        Self { state: PoolState::new(BUDGET, ready), base: Base::for_tests("image"), now: Instant::now() }
+        Self {
+            state: PoolState::new(BUDGET, ready, POLICY),
+            base: Base::for_tests("image"),
+            now: Instant::now(),
+        }
     }
 
     fn spec(&self, name: &str, memory_mb: u32) -> Arc<SandboxSpec> {
@@ -142,7 +148,7 @@ fn what_waits_for_memory_gets_it_from_whoever_becomes_idle() {
 fn a_call_counts_on_a_finishing_sandbox_until_it_insists() {
     let mut world = World::new(NONE_READY);
     let busy = world.busy(1, "a");
-    world.state.finishing(&busy);
+    world.state.finishing(&busy, world.now);
     assert!(world.wait(2, "a").is_empty());
     let spec = world.spec("a", 400);
     world.state.insist(2, &spec, world.now);
@@ -161,7 +167,7 @@ fn a_call_counts_on_a_finishing_sandbox_until_it_insists() {
 fn a_failed_start_fails_one_call_and_no_more() {
     let mut world = World::new(NONE_READY);
     let (one, two) = (world.preparing(1, "a"), world.preparing(2, "a"));
-    assert_eq!(world.state.stopping(&one), Some(1));
+    assert_eq!(world.state.stopping(&one, world.now), Some(1));
     world.state.gone(&one);
     assert!(world.state.take_actions().is_empty());
     world.assigned(&two);
@@ -240,6 +246,107 @@ fn what_stands_ready_follows_demand_and_goes_with_the_last_function() {
     assert!(!world.state.entries.values().any(|entry| entry.phase == Phase::Ready));
 }
 
+#[test]
+fn what_costs_more_to_make_again_or_holds_less_stays() {
+    for costly in [1, 2] {
+        let mut world = World::new(NONE_READY);
+        for name in ["a", "b"] {
+            let spec = world.spec(name, 400);
+            world.state.called(&spec, world.now);
+        }
+        let both = [world.busy(1, "a"), world.busy(2, "b")];
+        for (number, id) in (1..).zip(&both) {
+            world.state.started(id, Duration::from_millis(if number == costly { 900 } else { 300 }));
+            world.state.offer(id, true);
+        }
+        world.wait(3, "c");
+        let phase = |id: &SandboxId| world.state.phase(id);
+        let kept = both.iter().position(|id| phase(id) == Some(Phase::Idle));
+        assert_eq!(kept, Some(costly - 1));
+    }
+    let mut world = World::new(NONE_READY);
+    for name in ["a", "b"] {
+        let spec = world.spec(name, 400);
+        world.state.called(&spec, world.now);
+    }
+    let (large, small) = (world.busy(1, "a"), world.busy(2, "b"));
+    for (id, used) in [(&small, 10), (&large, 400)] {
+        world.state.offer(id, true);
+        world.state.measured(id, used);
+    }
+    let spec = world.spec("c", 700);
+    world.state.wait(3, &spec, world.now);
+    assert_eq!(world.stopped(), [large], "the small one was used less lately");
+}
+
+#[test]
+fn one_that_is_called_often_outlives_one_that_was_called_later() {
+    let mut world = World::new(NONE_READY);
+    let (often, once) = (world.busy(1, "a"), world.busy(2, "b"));
+    let specs = [world.spec("a", 400), world.spec("b", 400)];
+    (0..5).for_each(|_| world.state.called(&specs[0], world.now));
+    world.state.called(&specs[1], world.now);
+    world.state.offer(&often, true);
+    world.state.offer(&once, true);
+    assert!(matches!(&world.wait(3, "c")[..], [Action::Stop(id)] if *id == once));
+}
+
+#[test]
+fn an_expected_call_finds_the_sandbox_that_was_made_ahead_of_it() {
+    let mut world = World::new(ReadyLimits { least: 1, most: 1 });
+    let ready = world.ready();
+    let spec = world.spec("a", 400);
+    assert!(world.state.expect(&spec, world.now));
+    assert!(matches!(&world.state.take_actions()[..], [Action::Assign(id, _)] if *id == ready));
+    assert!(!world.state.expect(&spec, world.now), "one is on its way");
+    assert!(!world.state.try_grant(&ready) && world.state.offer(&ready, true));
+    assert!(!world.state.expect(&spec, world.now), "one is there");
+    assert_eq!(world.take_idle("a"), Taken::Sandbox(ready));
+}
+
+#[test]
+fn a_call_that_comes_early_joins_what_is_made_ahead_of_it() {
+    let mut world = World::new(NONE_READY);
+    let spec = world.spec("a", 400);
+    assert!(world.state.expect(&spec, world.now));
+    let actions = world.state.take_actions();
+    let [Action::Prepare(id, _)] = &actions[..] else { panic!("{actions:?}") };
+    assert!(world.wait(1, "a").is_empty(), "one is on its way already");
+    world.assigned(id);
+    assert!(world.state.try_grant(id));
+}
+
+#[test]
+fn what_is_made_ahead_takes_no_memory_from_anyone() {
+    let mut world = World::new(NONE_READY);
+    let others = [world.busy(1, "b"), world.busy(2, "c")];
+    let spec = world.spec("a", 400);
+    assert!(!world.state.expect(&spec, world.now));
+    others.iter().for_each(|id| assert!(world.state.offer(id, true)));
+    assert!(!world.state.expect(&spec, world.now), "idle ones stay, too");
+    world.state.measured(&others[0], 50);
+    assert!(world.state.expect(&spec, world.now));
+    assert!(world.stopped().is_empty());
+}
+
+#[test]
+fn what_is_made_ahead_and_fails_fails_no_call() {
+    let mut world = World::new(NONE_READY);
+    let spec = world.spec("a", 400);
+    for is_assigned in [false, true] {
+        assert!(world.state.expect(&spec, world.now));
+        let actions = world.state.take_actions();
+        let [Action::Prepare(id, _)] = &actions[..] else { panic!("{actions:?}") };
+        if is_assigned {
+            world.assigned(id);
+        }
+        assert_eq!(world.state.stopping(id, world.now), None);
+        world.state.gone(id);
+        assert!(world.state.take_actions().is_empty());
+    }
+    assert!(world.state.budget.is_empty() && world.state.versions.is_empty());
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Arrive(u8),
@@ -254,6 +361,8 @@ enum Step {
     Gone(u8),
     Restock,
     Keep(bool),
+    Expect(u8),
+    Pass(u16),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -270,13 +379,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => any::<u8>().prop_map(Step::Gone),
         2 => Just(Step::Restock),
         1 => any::<bool>().prop_map(Step::Keep),
+        1 => (0..4_u8).prop_map(Step::Expect),
+        2 => any::<u16>().prop_map(Step::Pass),
     ];
     prop::collection::vec(step, 0..200)
 }
 
 proptest! {
     /// Whatever happens in whatever order: no waiter is left without a sandbox on its way, memory is never given
-    /// out twice, no sandbox serves two functions, and when everything ends nothing is left on the books.
+    /// out twice, no sandbox serves two functions, none but an idle one makes room, nothing that is made ahead of a call
+    /// takes anyone's place, and when everything ends nothing is left on the books.
     #[test]
     fn the_books_are_always_true(steps in steps()) {
         let mut world = World::new(ReadyLimits { least: 1, most: 3 });
@@ -290,7 +402,13 @@ proptest! {
         let mut next = 0;
         for step in steps {
             let state = &mut world.state;
-            let pick = |which: u8| alive.get(usize::from(which) % alive.len().max(1)).cloned();
+            let before: HashMap<_, _> = state.entries.iter().map(|(id, entry)| (id.clone(), entry.phase)).collect();
+            let is_guess = matches!(step, Step::Expect(_) | Step::Pass(_));
+            let mut own = None;
+            let mut pick = |which: u8| {
+                own = alive.get(usize::from(which) % alive.len().max(1)).cloned();
+                own.clone()
+            };
             let waiter = |which: u8| {
                 waiting.iter().nth(usize::from(which) % waiting.len().max(1)).map(|(id, name)| (*id, *name))
             };
@@ -300,6 +418,7 @@ proptest! {
             match step {
                 Step::Arrive(name) => {
                     let name = usize::from(name);
+                    state.called(&specs[name], world.now);
                     if state.take_idle(&specs[name]) == Taken::None {
                         next += 1;
                         waiting.insert(next, name);
@@ -324,9 +443,9 @@ proptest! {
                 Step::Measure(which, used) => if let Some(id) = pick(which) {
                     state.measured(&id, u64::from(used));
                 },
-                Step::Finish(which) => if let Some(id) = pick(which) { state.finishing(&id); },
+                Step::Finish(which) => if let Some(id) = pick(which) { state.finishing(&id, world.now); },
                 Step::Fail(which) => if let Some(id) = pick(which)
-                    && let Some(waiter) = state.stopping(&id)
+                    && let Some(waiter) = state.stopping(&id, world.now)
                 {
                     prop_assert!(waiting.remove(&waiter).is_some());
                 },
@@ -337,10 +456,19 @@ proptest! {
                 },
                 Step::Restock => { state.restock(world.now); },
                 Step::Keep(both) => state.keep_ready(&bases[..if both { 2 } else { 1 }], world.now),
+                Step::Expect(name) => { state.expect(&specs[usize::from(name)], world.now); },
+                Step::Pass(seconds) => {
+                    world.now += Duration::from_secs(seconds.into());
+                    for spec in state.take_due(world.now) {
+                        state.expect(&spec, world.now);
+                    }
+                }
             }
             for action in state.take_actions() {
                 match action {
-                    Action::Refuse(waiter, _) => prop_assert!(waiting.remove(&waiter).is_some()),
+                    Action::Refuse(waiter, _) => {
+                        prop_assert!(waiting.remove(&waiter).is_some() && !is_guess);
+                    }
                     Action::Grant(waiter, id) => {
                         let name = waiting.remove(&waiter);
                         prop_assert_eq!(functions.get(&id), name.map(|name| &specs[name].key));
@@ -349,9 +477,15 @@ proptest! {
                     Action::Assign(id, spec) => {
                         prop_assert!(functions.insert(id, spec.key.clone()).is_none());
                     }
-                    Action::Stop(id) => prop_assert_eq!(state.phase(&id), Some(Phase::Stopping)),
+                    Action::Stop(id) => {
+                        prop_assert_eq!(state.phase(&id), Some(Phase::Stopping));
+                        let was_idle = matches!(before.get(&id), Some(Phase::Idle | Phase::Ready));
+                        prop_assert!((was_idle || own.as_ref() == Some(&id)) && !is_guess);
+                    }
                 }
             }
+            let idle = state.entries.values().filter(|entry| entry.phase.hold() == Hold::Evictable).count();
+            prop_assert_eq!(state.order.all().len(), idle);
             prop_assert!(!state.budget.is_overdrawn());
             let waiters: usize = state.versions.values().map(|version| version.waiters.len()).sum();
             prop_assert_eq!(waiters, waiting.len());
@@ -366,7 +500,7 @@ proptest! {
                 let running = [Phase::Preparing, Phase::Starting, Phase::Busy, Phase::Finishing];
                 let runs = state.entries.values().any(|entry| running.contains(&entry.phase));
                 prop_assert!(state.budget.is_leaving() || runs, "nobody gives memory back");
-                prop_assert!(state.evictable.is_empty() || state.budget.is_leaving() || runs);
+                prop_assert!(state.order.is_empty() || state.budget.is_leaving() || runs);
             }
         }
         for (waiter, name) in waiting {
@@ -377,12 +511,12 @@ proptest! {
         let prepared = |action| if let Action::Prepare(id, _) = action { Some(id) } else { None };
         alive.extend(world.state.take_actions().into_iter().filter_map(prepared));
         for id in alive {
-            world.state.stopping(&id);
+            world.state.stopping(&id, world.now);
             world.state.gone(&id);
         }
         let state = world.state;
         prop_assert!(state.entries.is_empty() && state.versions.is_empty() && state.shelves.is_empty());
-        prop_assert!(state.evictable.is_empty() && state.wants.is_empty() && state.queue.is_empty());
+        prop_assert!(state.order.is_empty() && state.wants.is_empty() && state.queue.is_empty());
         prop_assert!(state.budget.is_empty());
         prop_assert_eq!(state.counts, Counts::default());
     }
