@@ -26,6 +26,21 @@ pub fn thaw_init() -> PathBuf {
     }
 }
 
+/// The function in Rust: the file that `THAW_TEST_RUST_ECHO` names, else the one of the release profile.
+#[must_use]
+pub fn rust_echo() -> PathBuf {
+    let path = env::var_os("THAW_TEST_RUST_ECHO").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/rust-echo"),
+        PathBuf::from,
+    );
+    assert!(
+        path.is_file(),
+        "there is no {}: run `cargo rustc -p rust-echo --release -- -C target-feature=+crt-static` first",
+        path.display()
+    );
+    path
+}
+
 fn program(variable: &str, name: &str) -> PathBuf {
     if let Some(path) = env::var_os(variable) {
         return present(PathBuf::from(path));

@@ -14,15 +14,19 @@
 )]
 
 mod aliases;
+mod bench;
 mod changes;
 mod cli;
 mod concurrency;
+mod engine;
 mod failures;
 mod invocation;
 mod isolation;
 mod layers;
 mod logs;
 mod packages;
+mod provided;
+mod python;
 mod race;
 mod ready;
 mod recovery;
