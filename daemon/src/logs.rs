@@ -21,6 +21,7 @@
 mod catalog;
 mod follow;
 mod group;
+mod pattern;
 mod read;
 mod segment;
 #[cfg(test)]
@@ -45,10 +46,13 @@ use std::{
 use futures_util::Stream;
 use tokio::sync::oneshot;
 
-pub use self::group::{GroupKey, GroupKeyError};
 use self::{
     catalog::{Catalog, Group, lock},
     writer::{Job, Line, Writer},
+};
+pub use self::{
+    group::{GroupKey, GroupKeyError},
+    pattern::{Pattern, PatternError},
 };
 use crate::{clock::SharedClock, config::Config};
 
