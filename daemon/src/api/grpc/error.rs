@@ -142,6 +142,7 @@ impl From<LogError> for Refusal {
     fn from(error: LogError) -> Self {
         Self(match &error {
             LogError::PageToken => invalid("page_token", error.to_string()),
+            LogError::GroupMissing(_) | LogError::StreamMissing(_) => not_found(error.to_string()),
             LogError::Stopped => status(Code::Unavailable, "DRAINING", error.to_string()),
             error => internal(error),
         })
