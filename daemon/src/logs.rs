@@ -270,6 +270,12 @@ pub enum LogError {
         /// How many there may be.
         most: usize,
     },
+    /// A group would have more tags than are kept.
+    #[error("a log group has {most} tags at most; remove some first")]
+    TooManyTags {
+        /// How many there may be.
+        most: usize,
+    },
     /// Events that somebody sent are not ones to take.
     #[error(transparent)]
     Put(#[from] PutError),

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod function;
 pub(crate) mod invoke;
+pub(crate) mod log_groups;
 pub(crate) mod logs;
 pub(crate) mod package;
 pub(crate) mod runtime;

@@ -107,7 +107,7 @@ fn create_stream(group: &Group, file: &mut GroupFile, name: String, now_ms: i64)
 
 fn within_limit(tags: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, LogError> {
     if tags.len() > TAGS_MAX {
-        return Err(LogError::TooMany { what: "tags of a log group", most: TAGS_MAX });
+        return Err(LogError::TooManyTags { most: TAGS_MAX });
     }
     Ok(tags)
 }

@@ -88,7 +88,7 @@ async fn a_group_is_made_once_and_only_one_that_is_there_is_changed() {
         Err(LogError::GroupExists(_))
     ));
     let many: BTreeMap<String, String> = (0..51).map(|tag| (tag.to_string(), String::new())).collect();
-    assert!(matches!(world.store.tag(&key, many).await, Err(LogError::TooMany { .. })));
+    assert!(matches!(world.store.tag(&key, many).await, Err(LogError::TooManyTags { .. })));
     assert_eq!(world.store.group_info(&key).unwrap().tags, BTreeMap::new());
 }
 
