@@ -229,6 +229,7 @@ impl LogStore {
         if !is_allowed {
             return Err(LogError::StreamName(name.chars().take(STREAM_NAME_MAX_BYTES).collect()));
         }
+        self.look_for(key, name).await?;
         self.change(key, Change::CreateStream(name.to_owned())).await
     }
 
@@ -237,6 +238,7 @@ impl LogStore {
     /// # Errors
     /// Group or stream does not exist, or the disk does not take it.
     pub async fn delete_stream(&self, key: &GroupKey, name: &str) -> Result<(), LogError> {
+        self.look_for(key, name).await?;
         self.change(key, Change::DeleteStream(name.to_owned())).await
     }
 
@@ -253,6 +255,13 @@ impl LogStore {
             })
         })
         .await
+    }
+
+    /// Looks for a stream's lines here, so that the writer's thread, which has to know too, need not read old segments.
+    async fn look_for(&self, key: &GroupKey, name: &str) -> Result<(), LogError> {
+        let (group, name) = (self.group(key)?, name.to_owned());
+        run_blocking(move || has_stream(&group, &name)).await?;
+        Ok(())
     }
 
     /// The group, if it exists.
