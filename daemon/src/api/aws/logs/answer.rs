@@ -1,9 +1,12 @@
 //! Requests and answers as HTTP.
 
-use axum::body::Body;
+use std::io;
+
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::Frame;
 use uuid::Uuid;
 
 use super::{Answer, ApiError, Code, Logs};
@@ -17,6 +20,9 @@ const TARGET: &str = "x-amz-target";
 
 /// What the header's value begins with, before the operation.
 const TARGET_PREFIX: &str = "Logs_20140328.";
+
+/// A response's body.
+pub(in crate::api) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 const REQUEST_ID: &str = "x-amzn-requestid";
 
@@ -34,10 +40,10 @@ impl Logs {
             None => Err(Code::UnknownOperation.because("the header X-Amz-Target names no operation")),
         };
         let mut response = match answer {
-            Ok(Answer::Json(json)) => response(StatusCode::OK, JSON, json.into()),
+            Ok(Answer::Json(json)) => response(StatusCode::OK, JSON, full(json)),
             Ok(Answer::Events(messages)) => {
-                let messages = messages.map(Ok::<Bytes, std::convert::Infallible>);
-                response(StatusCode::OK, EVENT_STREAM, Body::from_stream(messages))
+                let frames = messages.map(|message| Ok(Frame::data(message)));
+                response(StatusCode::OK, EVENT_STREAM, StreamBody::new(frames).boxed_unsync())
             }
             Err(error) => refusal(&error),
         };
@@ -59,7 +65,11 @@ fn operation(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn refusal(error: &ApiError) -> Response<Body> {
-    response(error.status(), JSON, error.body().into())
+    response(error.status(), JSON, full(error.body()))
+}
+
+fn full(bytes: Vec<u8>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 fn response(status: StatusCode, content_type: HeaderValue, body: Body) -> Response<Body> {

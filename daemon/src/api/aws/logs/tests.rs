@@ -60,7 +60,7 @@ impl World {
         self.clock.now_millis()
     }
 
-    async fn send(&self, operation: &str, body: &[u8]) -> Response<axum::body::Body> {
+    async fn send(&self, operation: &str, body: &[u8]) -> Response<answer::Body> {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-target", format!("Logs_20140328.{operation}").parse().unwrap());
         let response = self.service.answer(AccountId::DEFAULT, &headers, body).await;
