@@ -12,16 +12,17 @@ const FRAME_BYTES: usize = 16;
 /// The type of a header's value that is a text.
 const TEXT: u8 = 7;
 
-/// An event of a name, with JSON.
-pub(super) fn event(name: &str, json: &[u8]) -> Bytes {
-    message(&[(":message-type", "event"), (":event-type", name), (":content-type", "application/json")], json)
+/// A message that is an event.
+pub(super) fn event(name: &str, content_type: &str, payload: &[u8]) -> Bytes {
+    message(&[(":event-type", name), (":content-type", content_type), (":message-type", "event")], payload)
 }
 
-/// An error of a name, with JSON, that ends the stream.
-pub(super) fn exception(name: &str, json: &[u8]) -> Bytes {
-    let headers =
-        [(":message-type", "exception"), (":exception-type", name), (":content-type", "application/json")];
-    message(&headers, json)
+/// A message that is an error, and ends the stream.
+pub(super) fn exception(name: &str, content_type: &str, payload: &[u8]) -> Bytes {
+    message(
+        &[(":exception-type", name), (":content-type", content_type), (":message-type", "exception")],
+        payload,
+    )
 }
 
 /// Names of headers are of this module, and their values short: both lengths fit what they are written in.

@@ -7,9 +7,10 @@ use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
+use serde_json::json;
 use uuid::Uuid;
 
-use super::{Answer, ApiError, Code, Logs};
+use super::{Answer, Code, Logs};
 use crate::identity::AccountId;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
@@ -25,6 +26,9 @@ const TARGET_PREFIX: &str = "Logs_20140328.";
 pub(in crate::api) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 const REQUEST_ID: &str = "x-amzn-requestid";
+
+/// The most bytes of a request: a megabyte of events, each character of which may be written as six.
+pub(in crate::api) const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 impl Logs {
     /// Answers a request of an account.
@@ -45,7 +49,7 @@ impl Logs {
                 let frames = messages.map(|message| Ok(Frame::data(message)));
                 response(StatusCode::OK, EVENT_STREAM, StreamBody::new(frames).boxed_unsync())
             }
-            Err(error) => refusal(&error),
+            Err(error) => refused(error.status(), error.name(), error.message()),
         };
         // A UUID is of characters that a header can have.
         if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
@@ -55,6 +59,11 @@ impl Logs {
     }
 }
 
+/// What is answered in this service's form if a request is refused before it comes here.
+pub(in crate::api) fn refused(status: StatusCode, name: &str, message: &str) -> Response<Body> {
+    response(status, JSON, full(json!({ "__type": name, "message": message }).to_string().into_bytes()))
+}
+
 /// Whether a request is for this service, by its headers alone.
 pub(in crate::api) fn is_for_logs(headers: &HeaderMap) -> bool {
     operation(headers).is_some()
@@ -62,10 +71,6 @@ pub(in crate::api) fn is_for_logs(headers: &HeaderMap) -> bool {
 
 fn operation(headers: &HeaderMap) -> Option<&str> {
     headers.get(TARGET)?.to_str().ok()?.strip_prefix(TARGET_PREFIX)
-}
-
-fn refusal(error: &ApiError) -> Response<Body> {
-    response(error.status(), JSON, full(error.body()))
 }
 
 fn full(bytes: Vec<u8>) -> Body {

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use http::StatusCode;
-use serde_json::json;
 
 use crate::logs::{InvalidRetention, LogError, PatternError};
 
@@ -45,7 +44,7 @@ impl Code {
     }
 
     /// As clients know it.
-    pub(super) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::InvalidParameter => "InvalidParameterException",
             Self::Validation => "ValidationException",
@@ -71,9 +70,14 @@ impl ApiError {
         }
     }
 
-    /// The document that is answered.
-    pub(super) fn body(&self) -> Vec<u8> {
-        json!({ "__type": self.code.name(), "message": self.message }).to_string().into_bytes()
+    /// What it is called.
+    pub(super) fn name(&self) -> &'static str {
+        self.code.name()
+    }
+
+    /// What is wrong, and what to do.
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 }
 

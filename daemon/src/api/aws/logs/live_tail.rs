@@ -38,6 +38,9 @@ const MOST_EVENTS: usize = 500;
 /// Bytes of messages of one message, which together with the last one stays far below the 24 MB that clients take.
 const MOST_BYTES: usize = 1024 * 1024;
 
+/// What the messages' payloads are.
+const JSON: &str = "application/json";
+
 /// When CloudWatch ends a session.
 const LONGEST: Duration = Duration::from_secs(3 * 3600);
 
@@ -145,7 +148,7 @@ impl Caller<'_> {
             log_event_filter_pattern: pattern_text,
         };
         // Clients of a protocol that is not REST want the answer itself first, which has nothing beside the stream.
-        let first = [event_stream::event("initial-response", b"{}"), encoded("sessionStart", &start)?];
+        let first = [event_stream::event("initial-response", JSON, b"{}"), encoded("sessionStart", &start)?];
         let messages = stream::iter(first).chain(session.messages());
         Ok(Answer::Events(messages.take_until(self.logs.stop.clone().cancelled_owned()).boxed()))
     }
@@ -212,11 +215,11 @@ impl End {
             }
             Self::Broken(error) => ("SessionStreamingException", error.to_string()),
         };
-        event_stream::exception(name, json!({ "message": message }).to_string().as_bytes())
+        event_stream::exception(name, JSON, json!({ "message": message }).to_string().as_bytes())
     }
 }
 
 fn encoded(name: &str, event: &impl Serialize) -> Result<Bytes, ApiError> {
     let json = serde_json::to_vec(event).map_err(|error| Code::Internal.because(error.to_string()))?;
-    Ok(event_stream::event(name, &json))
+    Ok(event_stream::event(name, JSON, &json))
 }

@@ -3,7 +3,7 @@
 //! A request is a POST of JSON whose `X-Amz-Target` names the operation. One file a family of operations; `error` is the
 //! one place that names errors, `wire` has what several operations write the same way.
 
-mod answer;
+pub(in crate::api) mod answer;
 mod error;
 mod events;
 mod groups;
