@@ -65,6 +65,8 @@ pub struct Config {
     pub concurrent_starts: u32,
     /// Processes and threads that a sandbox may have.
     pub pids_limit: u32,
+    /// Invocations that an account may run at once, all functions together. More are refused.
+    pub account_concurrency: u32,
     /// See [`Config::package_max_zip_bytes`].
     pub package_max_zip_mb: u32,
     /// See [`Config::package_max_unpacked_bytes`].
@@ -218,6 +220,7 @@ impl Config {
             drain_limit_seconds: 30,
             concurrent_starts: 4,
             pids_limit: 1_024,
+            account_concurrency: 1_000,
             package_max_zip_mb: 50,
             package_max_unpacked_mb: 250,
             package_max_entries: 20_000,

@@ -105,7 +105,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         store.clone(),
         packages.clone(),
         Arc::clone(&clock),
-        RegistryOptions { region: region.clone(), account: AccountId::DEFAULT },
+        RegistryOptions {
+            region: region.clone(),
+            account: AccountId::DEFAULT,
+            concurrency: config.account_concurrency,
+        },
     )
     .await?;
     let logs = LogStore::open(config.data_dir.join("logs"), LogSettings::from(&config), Arc::clone(&clock))?;

@@ -130,6 +130,7 @@ impl World {
         let lease = self.pool.acquire(&self.spec).await.expect("a sandbox");
         lease
             .run(|reply| Job {
+                function_arn: Arc::clone(&self.spec.function_arn),
                 request_id: RequestId::random(),
                 payload: Bytes::copy_from_slice(payload.as_bytes()),
                 client_context: None,

@@ -121,6 +121,7 @@ impl Check<'_> {
         self.range("concurrent_starts", config.concurrent_starts, 1..=64)?;
         // A runtime with its threads does not come up with fewer than some ten.
         self.range("pids_limit", config.pids_limit, 16..=65_536)?;
+        self.range("account_concurrency", config.account_concurrency, 1..=100_000)?;
         self.range("package_max_zip_mb", config.package_max_zip_mb, 1..=1_024)?;
         self.range("package_max_unpacked_mb", config.package_max_unpacked_mb, 1..=10_240)?;
         self.range("package_max_entries", config.package_max_entries, 1..=1_000_000)?;

@@ -101,6 +101,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "COUNT", env = "THAW_PIDS_LIMIT")]
     pub(super) pids_limit: Option<u32>,
 
+    /// Invocations that an account may run at once, all functions together [default: 1000]
+    #[arg(long, value_name = "COUNT", env = "THAW_ACCOUNT_CONCURRENCY")]
+    pub(super) account_concurrency: Option<u32>,
+
     /// Size of a package's zip file, at most, in MB [default: 50]
     #[arg(long, value_name = "MB", env = "THAW_PACKAGE_MAX_ZIP_MB")]
     pub(super) package_max_zip_mb: Option<u32>,

@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::{functions::FunctionVersion, runtime_api};
+use crate::{
+    functions::{FunctionVersion, LogFormat},
+    runtime_api,
+};
 
 /// Defaults that a user may change.
 const DEFAULTS: [(&str, &str); 6] = [
@@ -69,7 +72,7 @@ pub(super) fn environment(
     log_group: &str,
 ) -> BTreeMap<String, String> {
     let mut environment = base.clone();
-    environment.extend(version.environment.iter().map(|(name, value)| (name.to_string(), value.to_string())));
+    environment.extend(version.variables().map(|(name, value)| (name.to_string(), value.to_string())));
     let region = version.arn.region.to_string();
     let fixed = [
         ("_HANDLER", version.handler.to_string()),
@@ -85,6 +88,13 @@ pub(super) fn environment(
         ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
     ];
     environment.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
+    // Only where they are not what a client does without them, so that the others need no new process.
+    if version.logging.format == LogFormat::Json {
+        environment.insert("AWS_LAMBDA_LOG_FORMAT".to_owned(), version.logging.format.to_string());
+        if let Some(level) = version.logging.application_level {
+            environment.insert("AWS_LAMBDA_LOG_LEVEL".to_owned(), level.to_string());
+        }
+    }
     environment
 }
 

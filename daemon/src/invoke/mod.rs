@@ -18,7 +18,7 @@ pub use client_context::ClientContext;
 pub use recipes::Recipes;
 
 use crate::{
-    functions::{self, FunctionReference, FunctionRegistry, Qualifier},
+    functions::{self, FunctionReference, FunctionRegistry, Qualifier, Throttled},
     logs::GroupKeyError,
     runtime_api::RequestId,
     runtimes::RuntimeError,
@@ -63,6 +63,9 @@ pub enum InvokeError {
     /// The name means nothing, or nothing that can run.
     #[error(transparent)]
     Function(#[from] functions::FunctionError),
+    /// As many calls run as may: of the function, or of its account.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     /// The runtime's image is not there.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),

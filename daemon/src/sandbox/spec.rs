@@ -114,7 +114,7 @@ pub struct SandboxSpecParts {
     pub function_name: Arc<str>,
     /// The version's name, e.g. `$LATEST`.
     pub version: Arc<str>,
-    /// The ARN that the handler sees as `invoked_function_arn`, and that lists show.
+    /// The function's ARN, without a qualifier, for lists and logs.
     pub function_arn: Arc<str>,
     /// The runtime's client and its arguments, from the image's entry point; the handler follows it.
     pub entrypoint: Vec<String>,
