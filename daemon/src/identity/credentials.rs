@@ -89,7 +89,7 @@ impl TryFrom<String> for SecretAccessKey {
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Session {
-    token: Arc<str>,
+    token: String,
     #[serde(with = "time::serde::rfc3339")]
     expires: OffsetDateTime,
 }

@@ -1,0 +1,76 @@
+//! Packages, for whoever has a presigned URL of one: what `Code.Location` of GetFunction leads to.
+
+use std::io;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use time::{Duration, OffsetDateTime};
+use tokio::io::AsyncReadExt;
+
+use super::{
+    answer::Answer,
+    error::AwsError,
+};
+use crate::{
+    functions::{FunctionArn, FunctionRegistry, FunctionVersion},
+    identity::sigv4::{Identity, Verifier},
+};
+
+/// Where packages are. No path of AWS begins so.
+pub(super) const PREFIX: &str = "/_thaw/packages/";
+
+/// How long a URL counts. Source: GetFunction's `Code.Location`.
+const LIFETIME: Duration = Duration::minutes(10);
+
+/// Bytes that are read at once.
+const PIECE: usize = 64 * 1024;
+
+/// A URL that gives whoever has it this version's package.
+pub(super) fn location(
+    verifier: &Verifier,
+    identity: &Identity,
+    host: &str,
+    version: &FunctionVersion,
+    now: OffsetDateTime,
+) -> Option<String> {
+    let path = format!("{PREFIX}{}/{}/{}", version.name(), version.version.to_string().replace('$', "%24"), version.package);
+    let query = verifier.presign_get(identity, host, &path, LIFETIME, now)?;
+    Some(format!("http://{host}{path}?{query}"))
+}
+
+/// Serves what [`location`] named, if the function still has it.
+pub(super) async fn serve(registry: &FunctionRegistry, identity: &Identity, path: &str) -> Result<Answer, AwsError> {
+    let gone = || AwsError::new("ResourceNotFoundException", "The function has no such package any more.");
+    let mut parts = path.strip_prefix(PREFIX).unwrap_or_default().splitn(3, '/');
+    let (Some(name), Some(version), Some(digest)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(gone());
+    };
+    let arn = FunctionArn::new(registry.region().clone(), identity.account, name.parse().map_err(|_| gone())?);
+    let version = version.replace("%24", "$").parse().map_err(|_| gone())?;
+    let found = registry.resolve(&arn.with_version(version).into(), None)?;
+    if found.package.to_string() != digest {
+        return Err(gone());
+    }
+    let archive = registry.archive(&found).await?;
+    let file = tokio::fs::File::from_std(archive.file);
+    let pieces = futures_util::stream::unfold(file, |mut file| async move {
+        let mut piece = vec![0; PIECE];
+        match file.read(&mut piece).await {
+            Ok(0) => None,
+            Ok(length) => {
+                piece.truncate(length);
+                Some((Ok(Bytes::from(piece)), file))
+            }
+            Err(error) => Some((Err(error), file)),
+        }
+    });
+    let frames = pieces.map(|piece: io::Result<Bytes>| piece.map(Frame::data));
+    let mut answer = Response::new(StreamBody::new(frames).boxed_unsync());
+    *answer.status_mut() = StatusCode::OK;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+    answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(archive.len));
+    Ok(answer)
+}
