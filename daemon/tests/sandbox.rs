@@ -119,6 +119,7 @@ impl World {
             ephemeral_storage_mb: 512,
             timeout: Duration::from_secs(3),
             package,
+            layers: Vec::new(),
             package_pin: Box::new(()),
             environment,
             log_group: GroupKey::of_function("000000000000", "one").unwrap(),

@@ -41,7 +41,10 @@ pub use event_invoke::{
 };
 pub use field::{InvalidField, InvalidKind};
 pub use function_settings::{Settings, UpdateConfiguration};
-pub use layers::{LayerArn, LayerName, LayerReference, LayerVersionArn};
+pub use layers::{
+    CompatibleRuntime, LayerArn, LayerName, LayerReference, LayerVersion, LayerVersionArn, LicenseInfo,
+    PublishLayer,
+};
 pub use logging::{
     ApplicationLogLevel, LogFormat, LogGroupName, LoggingChange, LoggingConfig, SystemLogLevel,
 };

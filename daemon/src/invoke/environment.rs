@@ -88,6 +88,9 @@ pub(super) fn environment(
         ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
     ];
     environment.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
+    if !version.layers.is_empty() {
+        find_layers(version.runtime.as_str(), &mut environment);
+    }
     // Only where they are not what a client does without them, so that the others need no new process.
     if version.logging.format == LogFormat::Json {
         environment.insert("AWS_LAMBDA_LOG_FORMAT".to_owned(), version.logging.format.to_string());
@@ -96,6 +99,17 @@ pub(super) fn environment(
         }
     }
     environment
+}
+
+/// Lets an interpreter find what layers bring. /opt/bin and /opt/lib are in the defaults already. Python reads its path
+/// when it starts, so that a function with layers gets a new process; without layers there is nothing to find.
+///
+/// Source: "Layer paths for each Lambda runtime" in Lambda's developer guide.
+fn find_layers(runtime: &str, environment: &mut BTreeMap<String, String>) {
+    let Some(version) = runtime.strip_prefix("python") else { return };
+    let layers = format!("/opt/python/lib/python{version}/site-packages:/opt/python");
+    let path = environment.entry("PYTHONPATH".to_owned()).or_default();
+    *path = if path.is_empty() { layers } else { format!("{layers}:{path}") };
 }
 
 #[cfg(test)]
@@ -126,6 +140,13 @@ mod tests {
         ] {
             assert!(!suits(&base, &with(name, value)), "{name}");
         }
+        let mut layered = base.clone();
+        find_layers("python3.13", &mut layered);
+        assert_eq!(
+            layered["PYTHONPATH"],
+            "/opt/python/lib/python3.13/site-packages:/opt/python:/var/runtime"
+        );
+        assert!(!suits(&base, &layered));
         let without: BTreeMap<_, _> =
             base.clone().into_iter().filter(|(name, _)| name != "PYTHONPATH").collect();
         assert!(!suits(&base, &without));

@@ -98,6 +98,10 @@ impl Recipes {
         let base = self.base(version.account(), version.runtime.as_str(), &image);
         let environment = environment::environment(version, &base.environment, log_group.group());
         let packages = self.registry.packages();
+        let pinned: Result<Vec<_>, _> = std::iter::once(version.package)
+            .chain(version.layers.iter().map(|layer| layer.package))
+            .map(|package| packages.pin(package))
+            .collect();
         Ok(SandboxSpec::new(SandboxSpecParts {
             key: SpecKey(format!("{}:{}", version.qualified_arn(), version.generation).into()),
             suits_prestart: environment::suits(&base.environment, &environment),
@@ -112,7 +116,8 @@ impl Recipes {
             ephemeral_storage_mb: version.ephemeral_storage.get(),
             timeout: version.timeout.duration(),
             package: packages.path(&version.package),
-            package_pin: Box::new(packages.pin(version.package).map_err(FunctionError::from)?),
+            layers: version.layers.iter().map(|layer| packages.path(&layer.package)).collect(),
+            package_pin: Box::new(pinned.map_err(FunctionError::from)?),
             log_group,
         }))
     }

@@ -52,7 +52,8 @@ impl FunctionRegistry {
         settings.runtime.check_available()?;
         self.check_free(&name)?;
         let layers = self.layers_of(&layers)?;
-        self.open_archive(&code, Purpose::Keep).await?;
+        self.keep_archive(&code).await?;
+        self.check_total(code.digest(), &layers).await?;
 
         let account = self.0.options.account;
         let _pass = self.0.gates.enter(account, &name).await;
@@ -143,7 +144,12 @@ impl FunctionRegistry {
             Ok::<Entry, FunctionError>(entry)
         };
         let entry = check()?;
-        self.open_archive(&code, if update.dry_run { Purpose::Check } else { Purpose::Keep }).await?;
+        if update.dry_run {
+            self.open_archive(&code, Purpose::Check).await?;
+        } else {
+            self.keep_archive(&code).await?;
+            self.check_total(code.digest(), &entry.latest.layers).await?;
+        }
         let changed = |entry: &Entry| {
             let mut record = entry.stored.value().clone();
             record.latest.package = code.digest();
@@ -197,6 +203,11 @@ impl FunctionRegistry {
         drop(index);
         self.settle_soon(arn);
         Ok(Changed { latest, published: published.map(|(_, version)| version) })
+    }
+
+    /// Unpacks an uploaded archive.
+    pub(super) async fn keep_archive(&self, code: &UploadedCode) -> Result<(), FunctionError> {
+        self.open_archive(code, Purpose::Keep).await
     }
 
     /// Unpacks an uploaded archive, or only sees whether it could be.

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use super::{FunctionRegistry, FunctionVersion, check_revision, check_settled};
-use crate::functions::{
-    FunctionError, FunctionReference, InvalidField, LayerReference, LayerVersionArn, Settings,
-    UpdateConfiguration,
-};
+use crate::functions::{FunctionError, FunctionReference, Settings, UpdateConfiguration};
 
 impl FunctionRegistry {
     /// Changes settings of a function. Running calls finish with the old ones; no later call sees them. The update is in
@@ -34,22 +31,10 @@ impl FunctionRegistry {
                 Some(arns) => registry.layers_of(arns)?,
                 None => record.latest.settings.layers.clone(),
             };
+            registry.check_total(record.latest.package, &layers).await?;
             record.latest.settings = Settings { layers, ..record.latest.settings.changed(update)? };
             registry.commit(&entry, record, false).await.map(|changed| changed.latest)
         })
         .await
-    }
-
-    /// The layer versions that a function is to have.
-    ///
-    /// # Errors
-    /// One of them is not there.
-    pub(super) fn layers_of(&self, arns: &[LayerVersionArn]) -> Result<Vec<LayerReference>, FunctionError> {
-        match arns.first() {
-            None => Ok(Vec::new()),
-            Some(arn) => {
-                Err(InvalidField::new("layers", format!("Layer version {arn} does not exist.")).into())
-            }
-        }
     }
 }

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{record::FunctionRecord, version::FunctionVersion};
+use super::{layers::Layers, record::FunctionRecord, version::FunctionVersion};
 use crate::{
     functions::{
         Alias, AliasName, EventInvokeConfig, FunctionName, Policy, Qualifier, RuntimeName, Version,
@@ -66,12 +66,12 @@ impl Entry {
     }
 }
 
-/// What an account's functions take.
+/// What an account's functions and layers take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// How many functions there are.
     pub functions: u64,
-    /// Bytes of all archives of all their versions.
+    /// Bytes of all archives of all their versions, and of all layers.
     pub code_bytes: u64,
 }
 
@@ -83,9 +83,15 @@ pub(super) struct Index {
     /// How many versions of each account use each runtime.
     runtimes: HashMap<(AccountId, RuntimeName), usize>,
     usage: HashMap<AccountId, Usage>,
+    pub(super) layers: Layers,
 }
 
 impl Index {
+    /// No functions yet, but these layers.
+    pub(super) fn with_layers(layers: Layers) -> Self {
+        Self { layers, ..Self::default() }
+    }
+
     pub(super) fn get(&self, account: AccountId, name: &FunctionName) -> Option<&Entry> {
         self.accounts.get(&account)?.get(name)
     }
@@ -145,14 +151,15 @@ impl Index {
         }
     }
 
-    /// Whether a function uses this package.
+    /// Whether a function or a layer uses this package.
     pub(super) fn uses(&self, package: &Sha256Digest) -> bool {
-        self.packages.contains_key(package)
+        self.packages.contains_key(package) || self.layers.uses(package)
     }
 
-    /// What the functions of an account take.
+    /// What the functions and layers of an account take.
     pub(super) fn usage(&self, account: AccountId) -> Usage {
-        self.usage.get(&account).copied().unwrap_or_default()
+        let usage = self.usage.get(&account).copied().unwrap_or_default();
+        Usage { code_bytes: usage.code_bytes + self.layers.code_bytes(account), ..usage }
     }
 
     /// The functions of an account with names after `after`, or that name and later ones, in the order of their names.

@@ -22,6 +22,7 @@ mod events;
 mod garbage;
 mod gate;
 mod index;
+mod layers;
 mod open;
 mod permissions;
 mod publishing;
@@ -108,6 +109,8 @@ struct Shared {
     gates: Gates,
     /// Held while a function's share of the concurrency is changed: all functions divide one limit.
     shares: tokio::sync::Mutex<()>,
+    /// Held while a layer is changed.
+    layer_gate: tokio::sync::Mutex<()>,
     concurrency: Concurrency,
     changes: broadcast::Sender<FunctionChange>,
     /// Told after whatever was shown in the index.
@@ -218,7 +221,7 @@ impl FunctionRegistry {
         Page::of(all.cloned(), page_limit(limit), |last| (last.name().clone(), last.version))
     }
 
-    /// What the functions of an account take.
+    /// What the functions and layers of an account take.
     #[must_use]
     pub fn usage(&self, account: AccountId) -> Usage {
         self.index().usage(account)

@@ -12,6 +12,7 @@ use super::{
     FunctionRegistry, FunctionVersion, MAX_UNPACKING, MAX_WAITING_CHANGES, RegistryOptions, Shared,
     gate::Gates,
     index::{Entry, Index},
+    layers::Layers,
     record::{AliasRecord, FunctionRecord, VersionRecord, parse_key},
     upload::Uploads,
 };
@@ -50,7 +51,14 @@ impl FunctionRegistry {
         reader.read_what_belongs_to(&mut entries).await?;
 
         let concurrency = Concurrency::new(options.concurrency);
-        let mut index = Index::default();
+        let layers = Layers::read(&store, &options.region)?;
+        for package in layers.packages() {
+            if let Err(error) = restore(&store, &packages, package).await {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(%package, error, "a layer has no content");
+            }
+        }
+        let mut index = Index::with_layers(layers);
         let mut unsettled = Vec::new();
         for ((account, name), entry) in entries {
             if let Some(share) = entry.stored.reserved_concurrency {
@@ -71,6 +79,7 @@ impl FunctionRegistry {
             index: RwLock::new(index),
             gates: Gates::default(),
             shares: tokio::sync::Mutex::default(),
+            layer_gate: tokio::sync::Mutex::default(),
             concurrency,
             changes,
             shown: watch::Sender::new(()),

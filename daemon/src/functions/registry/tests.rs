@@ -13,8 +13,9 @@ use super::*;
 use crate::{
     clock::{Clock as _, FixedClock},
     functions::{
-        CreateAlias, Description, Destinations, ErrorKind, EventInvokeSettings, LayerVersionArn,
-        PackageError, PackageLimits, Routing, Settings, Statement, Tags, UpdateAlias, UpdateConfiguration,
+        CompatibleRuntime, CreateAlias, Description, Destinations, ErrorKind, EventInvokeSettings,
+        LayerVersion, LayerVersionArn, PackageError, PackageLimits, PublishLayer, Routing, Settings,
+        Statement, Tags, UpdateAlias, UpdateConfiguration,
     },
     store::{Sha256Digest, StoreOptions},
 };
@@ -1101,4 +1102,126 @@ async fn what_lambda_does_not_know_is_refused_before_anything_is_kept() {
         "Layer version arn:aws:lambda:us-east-1:000000000000:layer:no:1 does not exist."
     );
     world.assert_packages(vec![]).await;
+}
+
+async fn publish_layer(world: &World, name: &str, content: &str) -> Result<Arc<LayerVersion>, FunctionError> {
+    let publish = PublishLayer {
+        name: name.parse().unwrap(),
+        description: Description::default(),
+        license: None,
+        runtimes: Some(CompatibleRuntime::of_list(&["python3.13"]).unwrap()),
+        architectures: None,
+    };
+    let code = world.upload(&archive(content)).await;
+    world.registry.publish_layer(publish, code).await
+}
+
+#[tokio::test]
+async fn layer_versions_are_numbered_and_their_numbers_never_come_again() {
+    let world = World::new().await;
+    let one = publish_layer(&world, "tools", "one").await.unwrap();
+    assert_eq!(one.arn.to_string(), "arn:aws:lambda:us-east-1:000000000000:layer:tools:1");
+    let two = publish_layer(&world, "tools", "two").await.unwrap();
+    let numbers = |world: &World| -> Vec<u64> {
+        let page = world.registry.list_layer_versions(&"tools".parse().unwrap(), None, None, None, 0);
+        page.items.iter().map(|version| version.arn.version.get()).collect()
+    };
+    assert_eq!(numbers(&world), [2, 1]);
+    assert_eq!(world.registry.list_layers(None, None, None, 0).items, std::slice::from_ref(&two));
+    let ruby: CompatibleRuntime = "ruby3.3".parse().unwrap();
+    assert!(world.registry.list_layers(Some(&ruby), None, None, 0).items.is_empty());
+    world.registry.delete_layer_version(two.arn.clone()).await.unwrap();
+    world.registry.delete_layer_version(two.arn.clone()).await.unwrap();
+    world.registry.delete_layer_version(one.arn.clone()).await.unwrap();
+    assert_eq!(
+        world.registry.layer_version(&one.arn).unwrap_err().to_string(),
+        "The resource you requested does not exist."
+    );
+    let world = world.reopened().await;
+    assert_eq!(publish_layer(&world, "tools", "three").await.unwrap().arn.version.get(), 3);
+    assert_eq!(numbers(&world), [3]);
+}
+
+#[tokio::test]
+async fn a_function_keeps_its_layers_though_they_are_deleted() {
+    let world = World::new().await;
+    let layer = publish_layer(&world, "tools", "layer").await.unwrap();
+    let hello = world.create("hello", &archive("code")).await.unwrap();
+    let usage = world.registry.usage(AccountId::DEFAULT);
+    assert_eq!(usage.code_bytes, layer.code_size + hello.code_size);
+    let update = UpdateConfiguration { layers: Some(vec![layer.arn.clone()]), ..Default::default() };
+    let layered = world.configure(update).await;
+    assert_eq!(layered.layers[0].arn, layer.arn);
+    world.registry.delete_layer_version(layer.arn.clone()).await.unwrap();
+    world.registry.collect_garbage(false).await.unwrap();
+    world.assert_packages(vec![layer.package, layered.package]).await;
+    let world = world.reopened().await;
+    assert_eq!(world.registry.resolve(&reference("hello"), None).unwrap().layers, layered.layers);
+    world.configure(UpdateConfiguration { layers: Some(Vec::new()), ..Default::default() }).await;
+    world.registry.collect_garbage(false).await.unwrap();
+    world.assert_packages(vec![layered.package]).await;
+}
+
+#[tokio::test]
+async fn layers_are_refused_in_lambdas_words() {
+    let world = World::new().await;
+    world.create("hello", &archive("code")).await.unwrap();
+    let mut layers = Vec::new();
+    for number in 0..6 {
+        layers.push(
+            publish_layer(&world, &format!("l{number}"), &number.to_string()).await.unwrap().arn.clone(),
+        );
+    }
+    let told = |layers: Vec<LayerVersionArn>| {
+        let registry = world.registry.clone();
+        let update = UpdateConfiguration { layers: Some(layers), ..Default::default() };
+        async move { registry.update_configuration(&reference("hello"), update).await.unwrap_err().to_string() }
+    };
+    assert_eq!(told(layers.clone()).await, "Cannot reference more than 5 layers.");
+    let (first, arn) = (layers[0].clone(), layers[0].to_string());
+    assert_eq!(
+        told(vec![first.clone(), first]).await,
+        format!(
+            "Two different versions of the same layer are not allowed to be referenced in the same function. {arn} and \
+             {arn} are versions of the same layer."
+        )
+    );
+    let elsewhere = arn.replace("us-east-1", "eu-west-1").parse().unwrap();
+    assert_eq!(
+        told(vec![elsewhere]).await,
+        "Layers are not in the same region as the function. Layers are expected to be in region us-east-1."
+    );
+    world.configure(UpdateConfiguration { layers: Some(layers[..5].to_vec()), ..Default::default() }).await;
+}
+
+#[tokio::test]
+async fn who_may_use_a_layer_version_is_in_its_policy() {
+    let world = World::new().await;
+    let layer = publish_layer(&world, "tools", "layer").await.unwrap();
+    let add = |id: &str, revision_id| {
+        let mut add = AddPermission { revision_id, ..permission(id) };
+        add.statement.action = "lambda:GetLayerVersion".parse().unwrap();
+        let (registry, arn) = (world.registry.clone(), layer.arn.clone());
+        async move { registry.add_layer_permission(arn, add).await }
+    };
+    assert_eq!(
+        world.registry.layer_policy(&layer.arn).unwrap_err().to_string(),
+        "No policy is associated with the given resource."
+    );
+    let (_, revision) = add("s1", None).await.unwrap();
+    assert!(matches!(add("s1", None).await.unwrap_err(), FunctionError::StatementExists { .. }));
+    assert_eq!(
+        add("s2", Some(RevisionId::random())).await.unwrap_err().to_string(),
+        "The Revision Id provided does not match the latest Revision Id. Call the GetLayerPolicy API to retrieve the \
+         latest Revision Id"
+    );
+    add("s2", Some(revision)).await.unwrap();
+    let world = world.reopened().await;
+    assert_eq!(world.registry.layer_policy(&layer.arn).unwrap().statements.len(), 2);
+    world.registry.remove_layer_permission(layer.arn.clone(), "s2".parse().unwrap(), None).await.unwrap();
+    let missing = layer.arn.layer.clone().with_version(9.try_into().unwrap());
+    assert_eq!(
+        world.registry.layer_policy(&missing).unwrap_err().to_string(),
+        "Layer version arn:aws:lambda:us-east-1:000000000000:layer:tools:9 does not exist."
+    );
 }
