@@ -15,8 +15,9 @@ use super::{
     error::AwsError,
 };
 use crate::{
-    functions::{FunctionArn, FunctionRegistry, FunctionVersion},
+    functions::{FunctionArn, FunctionRegistry, FunctionVersion, LayerVersion},
     identity::sigv4::{Identity, Verifier},
+    store::Sha256Digest,
 };
 
 /// Where packages are. No path of AWS begins so.
@@ -36,25 +37,59 @@ pub(super) fn location(
     version: &FunctionVersion,
     now: OffsetDateTime,
 ) -> Option<String> {
-    let path = format!("{PREFIX}{}/{}/{}", version.name(), version.version.to_string().replace('$', "%24"), version.package);
-    let query = verifier.presign_get(identity, host, &path, LIFETIME, now)?;
+    let number = version.version.to_string().replace('$', "%24");
+    let path = format!("{PREFIX}functions/{}/{number}/{}", version.name(), version.package);
+    presigned(verifier, identity, host, &path, now)
+}
+
+/// The same of a layer version.
+pub(super) fn layer_location(
+    verifier: &Verifier,
+    identity: &Identity,
+    host: &str,
+    layer: &LayerVersion,
+    now: OffsetDateTime,
+) -> Option<String> {
+    let path = format!("{PREFIX}layers/{}/{}/{}", layer.arn.layer.name, layer.arn.version, layer.package);
+    presigned(verifier, identity, host, &path, now)
+}
+
+fn presigned(
+    verifier: &Verifier,
+    identity: &Identity,
+    host: &str,
+    path: &str,
+    now: OffsetDateTime,
+) -> Option<String> {
+    let query = verifier.presign_get(identity, host, path, LIFETIME, now)?;
     Some(format!("http://{host}{path}?{query}"))
+}
+
+/// What a path names, if the caller's account still has it.
+fn package(registry: &FunctionRegistry, identity: &Identity, path: &str) -> Option<Sha256Digest> {
+    let parts: Vec<&str> = path.strip_prefix(PREFIX)?.split('/').collect();
+    let [kind, name, version, digest] = parts.as_slice() else { return None };
+    let found = match *kind {
+        "functions" => {
+            let arn = FunctionArn::new(registry.region().clone(), identity.account, name.parse().ok()?);
+            let version = version.replace("%24", "$").parse().ok()?;
+            registry.resolve(&arn.with_version(version).into(), None).ok()?.package
+        }
+        "layers" => {
+            let arn = registry.layer_arn(name.parse().ok()?).with_version(version.parse().ok()?);
+            registry.layer_version(&arn).ok()?.package
+        }
+        _ => return None,
+    };
+    (found.to_string() == *digest).then_some(found)
 }
 
 /// Serves what [`location`] named, if the function still has it.
 pub(super) async fn serve(registry: &FunctionRegistry, identity: &Identity, path: &str) -> Result<Answer, AwsError> {
-    let gone = || AwsError::new("ResourceNotFoundException", "The function has no such package any more.");
-    let mut parts = path.strip_prefix(PREFIX).unwrap_or_default().splitn(3, '/');
-    let (Some(name), Some(version), Some(digest)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(gone());
-    };
-    let arn = FunctionArn::new(registry.region().clone(), identity.account, name.parse().map_err(|_| gone())?);
-    let version = version.replace("%24", "$").parse().map_err(|_| gone())?;
-    let found = registry.resolve(&arn.with_version(version).into(), None)?;
-    if found.package.to_string() != digest {
-        return Err(gone());
-    }
-    let archive = registry.archive(&found).await?;
+    let found = package(registry, identity, path).ok_or_else(|| {
+        AwsError::new("ResourceNotFoundException", "There is no such package any more.")
+    })?;
+    let archive = registry.archive(found).await?;
     let file = tokio::fs::File::from_std(archive.file);
     let pieces = futures_util::stream::unfold(file, |mut file| async move {
         let mut piece = vec![0; PIECE];

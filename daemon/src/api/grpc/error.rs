@@ -69,6 +69,7 @@ impl From<InvokeError> for Refusal {
                 let message = format!("{message} ({})", throttled.reason());
                 Status::with_error_details(Code::ResourceExhausted, message, details)
             }
+            InvokeError::QueueFull => status(Code::ResourceExhausted, "TOO_MANY_REQUESTS", message),
             InvokeError::Acquire(AcquireError::Draining) => status(Code::Unavailable, "DRAINING", message),
             InvokeError::Acquire(AcquireError::TooManyRequests { .. }) => {
                 status(Code::ResourceExhausted, "TOO_MANY_REQUESTS", message)

@@ -109,7 +109,7 @@ struct LoggingInput {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct CodeInput {
+pub(super) struct CodeInput {
     zip_file: Option<String>,
     s3_bucket: Option<String>,
     s3_key: Option<String>,
@@ -323,7 +323,7 @@ fn with_changes(mut settings: Settings, change: UpdateConfiguration) -> Result<S
 }
 
 /// Takes a package in. One that is refused leaves nothing.
-async fn receive(registry: &FunctionRegistry, code: CodeInput) -> Result<UploadedCode, AwsError> {
+pub(super) async fn receive(registry: &FunctionRegistry, code: CodeInput) -> Result<UploadedCode, AwsError> {
     if code.s3_bucket.is_some() || code.s3_key.is_some() {
         // There is no S3 here, so that no bucket exists.
         return Err(invalid(

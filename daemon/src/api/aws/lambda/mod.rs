@@ -11,6 +11,7 @@ mod events;
 mod functions;
 mod input;
 mod invoke;
+mod layers;
 mod operations;
 mod permissions;
 mod tags;

@@ -2,7 +2,7 @@
 
 use std::{fmt, pin::Pin};
 
-use super::{Lambda, Served, account, aliases, events, functions, input::Call, invoke, permissions, tags, versions};
+use super::{Lambda, Served, account, aliases, events, functions, input::Call, invoke, layers, permissions, tags, versions};
 use crate::{
     api::aws::{answer::Answer, error::AwsError},
     invoke::{EVENT_LIMIT, PAYLOAD_LIMIT},
@@ -71,9 +71,9 @@ macro_rules! served {
 /// Lambda's operations in the order of their names, those first that a query tells from another.
 #[rustfmt::skip]
 pub(super) static OPERATIONS: &[Operation] = &[
-    Operation { query: Some("find=LayerVersion"), ..missing("GetLayerVersionByArn", "GET", "/2018-10-31/layers") },
+    Operation { query: Some("find=LayerVersion"), ..served!("GetLayerVersionByArn", "GET", "/2018-10-31/layers", Yes, SMALL_BODY, layers::get_by_arn) },
     Operation { query: Some("List=ALL"), ..missing("ListProvisionedConcurrencyConfigs", "GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency") },
-    missing("AddLayerVersionPermission", "POST", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
+    served!("AddLayerVersionPermission", "POST", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", Yes, SMALL_BODY, layers::add_permission),
     served!("AddPermission", "POST", "/2015-03-31/functions/{FunctionName}/policy", Partly, SMALL_BODY, permissions::add),
     missing("CheckpointDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"),
     served!("CreateAlias", "POST", "/2015-03-31/functions/{FunctionName}/aliases", Yes, SMALL_BODY, aliases::create),
@@ -92,7 +92,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("DeleteFunctionConcurrency", "DELETE", "/2017-10-31/functions/{FunctionName}/concurrency", Yes, SMALL_BODY, account::delete_concurrency),
     served!("DeleteFunctionEventInvokeConfig", "DELETE", "/2019-09-25/functions/{FunctionName}/event-invoke-config", Yes, SMALL_BODY, events::delete),
     missing("DeleteFunctionUrlConfig", "DELETE", "/2021-10-31/functions/{FunctionName}/url"),
-    missing("DeleteLayerVersion", "DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"),
+    served!("DeleteLayerVersion", "DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", Yes, SMALL_BODY, layers::delete),
     missing("DeleteProvisionedConcurrencyConfig", "DELETE", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
     missing("DeleteResourcePolicy", "DELETE", "/2026-07-09/resource-policy/{ResourceArn}"),
     served!("GetAccountSettings", "GET", "/2016-08-19/account-settings", Yes, SMALL_BODY, account::settings),
@@ -111,8 +111,8 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("GetFunctionRecursionConfig", "GET", "/2024-08-31/functions/{FunctionName}/recursion-config", Partly, SMALL_BODY, account::get_recursion),
     missing("GetFunctionScalingConfig", "GET", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
     missing("GetFunctionUrlConfig", "GET", "/2021-10-31/functions/{FunctionName}/url"),
-    missing("GetLayerVersion", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"),
-    missing("GetLayerVersionPolicy", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
+    served!("GetLayerVersion", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", Yes, SMALL_BODY, layers::get),
+    served!("GetLayerVersionPolicy", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", Yes, SMALL_BODY, layers::get_policy),
     served!("GetPolicy", "GET", "/2015-03-31/functions/{FunctionName}/policy", Yes, SMALL_BODY, permissions::get),
     missing("GetProvisionedConcurrencyConfig", "GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
     missing("GetResourcePolicy", "GET", "/2026-07-09/resource-policy/{ResourceArn}"),
@@ -130,12 +130,12 @@ pub(super) static OPERATIONS: &[Operation] = &[
     missing("ListFunctionVersionsByCapacityProvider", "GET", "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"),
     served!("ListFunctions", "GET", "/2015-03-31/functions", Yes, SMALL_BODY, functions::list),
     missing("ListFunctionsByCodeSigningConfig", "GET", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions"),
-    missing("ListLayerVersions", "GET", "/2018-10-31/layers/{LayerName}/versions"),
-    missing("ListLayers", "GET", "/2018-10-31/layers"),
+    served!("ListLayerVersions", "GET", "/2018-10-31/layers/{LayerName}/versions", Yes, SMALL_BODY, layers::list_versions),
+    served!("ListLayers", "GET", "/2018-10-31/layers", Yes, SMALL_BODY, layers::list),
     served!("ListTags", "GET", "/2017-03-31/tags/{Resource}", Partly, SMALL_BODY, tags::list),
     served!("ListVersionsByFunction", "GET", "/2015-03-31/functions/{FunctionName}/versions", Yes, SMALL_BODY, versions::list),
     missing("PauseDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/pause"),
-    missing("PublishLayerVersion", "POST", "/2018-10-31/layers/{LayerName}/versions"),
+    served!("PublishLayerVersion", "POST", "/2018-10-31/layers/{LayerName}/versions", Partly, CODE_BODY, layers::publish),
     served!("PublishVersion", "POST", "/2015-03-31/functions/{FunctionName}/versions", Yes, SMALL_BODY, versions::publish),
     missing("PutFunctionCodeSigningConfig", "PUT", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
     served!("PutFunctionConcurrency", "PUT", "/2017-10-31/functions/{FunctionName}/concurrency", Yes, SMALL_BODY, account::put_concurrency),
@@ -145,7 +145,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     missing("PutProvisionedConcurrencyConfig", "PUT", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
     missing("PutResourcePolicy", "PUT", "/2026-07-09/resource-policy/{ResourceArn}"),
     served!("PutRuntimeManagementConfig", "PUT", "/2021-07-20/functions/{FunctionName}/runtime-management-config", Partly, SMALL_BODY, account::put_runtime_management),
-    missing("RemoveLayerVersionPermission", "DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}"),
+    served!("RemoveLayerVersionPermission", "DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}", Yes, SMALL_BODY, layers::remove_permission),
     served!("RemovePermission", "DELETE", "/2015-03-31/functions/{FunctionName}/policy/{StatementId}", Yes, SMALL_BODY, permissions::remove),
     missing("ResumeDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/resume"),
     missing("SendDurableExecutionCallbackFailure", "POST", "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail"),
