@@ -120,6 +120,7 @@ impl World {
             ephemeral_storage_mb: 512,
             timeout: Duration::from_secs(3),
             package,
+            layers: Vec::new(),
             package_pin: Box::new(()),
             environment,
             log_group: GroupKey::of_function("000000000000", "one").unwrap(),
@@ -131,6 +132,7 @@ impl World {
         let lease = self.pool.acquire(&self.spec).await.expect("a sandbox");
         lease
             .run(|reply| Job {
+                function_arn: Arc::clone(&self.spec.function_arn),
                 request_id: RequestId::random(),
                 payload: Bytes::copy_from_slice(payload.as_bytes()),
                 client_context: None,

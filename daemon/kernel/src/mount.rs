@@ -9,7 +9,13 @@ use std::{
     path::Path,
 };
 
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::{
+    fs::{Mode, OFlags, open},
+    mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+        fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    },
+};
 
 use crate::KernelError;
 
@@ -48,6 +54,39 @@ impl DetachedMount {
         )
         .map_err(KernelError::of("make a read-only mount of", path.display()))?;
         Ok(Self(tree))
+    }
+
+    /// Several directories as one, for reading, as [`DetachedMount::read_only`] is: a later one hides what earlier ones
+    /// have under the same name.
+    ///
+    /// # Errors
+    /// If one of the directories isn't there, or the kernel has no overlay file system.
+    pub fn layered<P: AsRef<Path>>(paths: &[P]) -> Result<Self, KernelError> {
+        if let [path] = paths {
+            return Self::read_only(path.as_ref());
+        }
+        let shown =
+            || paths.iter().map(|path| path.as_ref().display().to_string()).collect::<Vec<_>>().join(", ");
+        // The kernel takes 256 bytes for all of them together, so they are named by descriptors. It wants the top first.
+        let mut directories = Vec::new();
+        for path in paths.iter().rev() {
+            let path = path.as_ref();
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let opened = open(path, flags, Mode::empty()).map_err(KernelError::of("open", path.display()))?;
+            directories.push(opened);
+        }
+        let names: Vec<String> =
+            directories.iter().map(|directory| format!("/proc/self/fd/{}", directory.as_raw_fd())).collect();
+        let mount = || -> rustix::io::Result<OwnedFd> {
+            let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+            fsconfig_set_string(overlay.as_fd(), "lowerdir", names.join(":"))?;
+            fsconfig_create(overlay.as_fd())?;
+            let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+                | MountAttrFlags::MOUNT_ATTR_NOSUID
+                | MountAttrFlags::MOUNT_ATTR_NODEV;
+            fsmount(overlay.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+        };
+        mount().map(Self).map_err(KernelError::of("lay over each other", shown()))
     }
 
     pub(crate) fn from_fd(mount: OwnedFd) -> Self {

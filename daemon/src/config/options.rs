@@ -48,6 +48,14 @@ pub(super) struct Options {
     #[arg(long, value_name = "PATH", env = "THAW_SOCKET")]
     pub(super) socket: Option<PathBuf>,
 
+    /// Address of the AWS API, as IP:PORT, or none; any but loopback needs aws_credentials [default: 127.0.0.1:4566]
+    #[arg(long, value_name = "ADDRESS", env = "THAW_AWS_LISTEN")]
+    pub(super) aws_listen: Option<String>,
+
+    /// File with the credentials that the AWS API accepts [default: test with the secret test]
+    #[arg(long, value_name = "FILE", env = "THAW_AWS_CREDENTIALS")]
+    pub(super) aws_credentials: Option<PathBuf>,
+
     /// Group whose members may use the socket, that is, run code as the daemon allows it [default: root's]
     #[arg(long, value_name = "GROUP", env = "THAW_SOCKET_GROUP")]
     pub(super) socket_group: Option<String>,
@@ -100,6 +108,10 @@ pub(super) struct Options {
     /// Processes and threads that a sandbox may have [default: 1024]
     #[arg(long, value_name = "COUNT", env = "THAW_PIDS_LIMIT")]
     pub(super) pids_limit: Option<u32>,
+
+    /// Invocations that an account may run at once, all functions together [default: 1000]
+    #[arg(long, value_name = "COUNT", env = "THAW_ACCOUNT_CONCURRENCY")]
+    pub(super) account_concurrency: Option<u32>,
 
     /// Size of a package's zip file, at most, in MB [default: 50]
     #[arg(long, value_name = "MB", env = "THAW_PACKAGE_MAX_ZIP_MB")]

@@ -87,7 +87,7 @@ fn parse(text: &str) -> Option<FunctionArn> {
         return None;
     }
     let name = next()?.parse().ok()?;
-    let qualifier = next().map(str::parse).transpose().ok()?;
+    let qualifier = next().map(Qualifier::in_name).transpose().ok()?;
     if next().is_some() || partition != region.partition() {
         return None;
     }

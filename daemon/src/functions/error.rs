@@ -1,9 +1,13 @@
 //! Why the control plane refused, or could not.
 
-use super::{FunctionArn, FunctionName, InvalidField, PackageError, Region};
+use super::{
+    FunctionArn, FunctionName, InvalidField, InvalidKind, PackageError, Region, StatementId, TooMuchReserved,
+    Version, layers::LayerVersionArn,
+};
 use crate::store::StoreError;
 
-/// What went wrong with a request about functions. In every case nothing was changed.
+/// What went wrong with a request about functions. In every case nothing was changed. The words are Lambda's, where
+/// Lambda's are known.
 #[derive(Debug, thiserror::Error)]
 pub enum FunctionError {
     /// A field of the request is at fault.
@@ -15,6 +19,79 @@ pub enum FunctionError {
     NotFound {
         /// What was asked for, with its qualifier if it had one.
         arn: FunctionArn,
+    },
+
+    /// There is no such alias.
+    #[error("Cannot find alias arn: {arn}")]
+    NoAlias {
+        /// What was asked for.
+        arn: FunctionArn,
+    },
+
+    /// There is no such alias to change.
+    #[error("Alias not found: {arn}")]
+    NoAliasToUpdate {
+        /// What was asked for.
+        arn: FunctionArn,
+    },
+
+    /// The resource has no policy, or there is no such resource.
+    #[error("The resource you requested does not exist.")]
+    NoSuchResource,
+
+    /// The resource has no policy to take something from.
+    #[error("No policy is associated with the given resource.")]
+    NoPolicy,
+
+    /// There is no function to have a policy.
+    #[error("No policy found for: {arn}")]
+    NoPolicyFor {
+        /// What was asked for.
+        arn: FunctionArn,
+    },
+
+    /// The policy has no such statement.
+    #[error("Statement {id} is not found in resource policy.")]
+    NoStatement {
+        /// The statement.
+        id: StatementId,
+    },
+
+    /// The policy has such a statement already.
+    #[error(
+        "The statement id ({id}) provided already exists. Please provide a new statement id, or remove the existing \
+         statement."
+    )]
+    StatementExists {
+        /// The statement.
+        id: StatementId,
+    },
+
+    /// The policy would be too long.
+    #[error("The final policy size ({size}) is bigger than the limit ({limit}).")]
+    PolicyTooLong {
+        /// Bytes that it would have.
+        size: usize,
+        /// Bytes that it may have.
+        limit: usize,
+    },
+
+    /// There is no configuration for asynchronous events.
+    #[error("The function {arn} doesn't have an EventInvokeConfig")]
+    NoEventInvokeConfig {
+        /// What was asked for.
+        arn: FunctionArn,
+    },
+
+    /// There is no function to configure.
+    #[error("The function doesn't exist.")]
+    NoFunctionToConfigure,
+
+    /// There is no such layer version.
+    #[error("Layer version {arn} does not exist.")]
+    NoLayerVersion {
+        /// What was asked for.
+        arn: LayerVersionArn,
     },
 
     /// The reference names a function of another region. On Lambda also a "resource not found".
@@ -33,7 +110,23 @@ pub enum FunctionError {
         name: FunctionName,
     },
 
-    /// Another request changed the function at the same moment. Safe to send again.
+    /// The alias's name is taken.
+    #[error("Alias already exists: {arn}")]
+    AliasExists {
+        /// The alias.
+        arn: FunctionArn,
+    },
+
+    /// An alias leads to the version.
+    #[error("Unable to delete version {version} because the following aliases reference it: [{aliases}]")]
+    VersionInUse {
+        /// The version.
+        version: Version,
+        /// The aliases, by name.
+        aliases: String,
+    },
+
+    /// Another change of the function is not finished. Safe to send again.
     #[error("The operation cannot be performed at this time. An update is in progress for resource: {arn}")]
     UpdateInProgress {
         /// The function.
@@ -42,10 +135,17 @@ pub enum FunctionError {
 
     /// The revision that the request builds on is not the current one.
     #[error(
-        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve \
-         the latest Revision Id"
+        "The Revision Id provided does not match the latest Revision Id. Call the {call} API to retrieve the latest \
+         Revision Id"
     )]
-    PreconditionFailed,
+    PreconditionFailed {
+        /// Lambda's calls that tell the current one.
+        call: &'static str,
+    },
+
+    /// A share of the account's concurrency that can't be had.
+    #[error(transparent)]
+    TooMuchReserved(#[from] TooMuchReserved),
 
     /// The uploaded archive is larger than one may be.
     #[error("the package is larger than {limit} bytes, the most that an upload may have")]
@@ -65,4 +165,65 @@ pub enum FunctionError {
     /// The work was not finished, because the daemon is stopping or met a defect.
     #[error("the request was not finished, because the daemon is stopping; send it again when it runs")]
     Interrupted,
+}
+
+/// What an error means to a client, whatever the protocol: the name of Lambda's exception, less its suffix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// A value breaks a constraint of the API's model.
+    Validation,
+    /// A value means nothing here.
+    InvalidParameterValue,
+    /// What was named is not there.
+    ResourceNotFound,
+    /// Something else is in the way.
+    ResourceConflict,
+    /// The revision is not the current one.
+    PreconditionFailed,
+    /// The policy would be too long.
+    PolicyLengthExceeded,
+    /// What was sent is too large.
+    RequestTooLarge,
+    /// The daemon is ending. Safe to send again.
+    Unavailable,
+    /// A defect or a broken disk.
+    Internal,
+}
+
+impl FunctionError {
+    /// GetFunction and GetAlias tell a function's, version's or alias's revision.
+    pub(super) const OF_FUNCTION: &'static str = "GetFunction/GetAlias";
+
+    /// What it means to a client.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::InvalidField(InvalidField { kind: InvalidKind::Constraint, .. }) => ErrorKind::Validation,
+            Self::InvalidField(_) | Self::TooMuchReserved(_) => ErrorKind::InvalidParameterValue,
+            Self::NotFound { .. }
+            | Self::NoAlias { .. }
+            | Self::NoAliasToUpdate { .. }
+            | Self::NoSuchResource
+            | Self::NoPolicy
+            | Self::NoPolicyFor { .. }
+            | Self::NoStatement { .. }
+            | Self::NoEventInvokeConfig { .. }
+            | Self::NoFunctionToConfigure
+            | Self::NoLayerVersion { .. }
+            | Self::OtherRegion { .. } => ErrorKind::ResourceNotFound,
+            Self::AlreadyExists { .. }
+            | Self::AliasExists { .. }
+            | Self::StatementExists { .. }
+            | Self::VersionInUse { .. }
+            | Self::UpdateInProgress { .. } => ErrorKind::ResourceConflict,
+            Self::PreconditionFailed { .. } => ErrorKind::PreconditionFailed,
+            Self::PolicyTooLong { .. } => ErrorKind::PolicyLengthExceeded,
+            Self::TooLarge { .. } => ErrorKind::RequestTooLarge,
+            Self::Package(PackageError::ArchiveTooLarge { .. }) => ErrorKind::RequestTooLarge,
+            Self::Package(error) if error.is_fault_of_archive() => ErrorKind::InvalidParameterValue,
+            Self::Store(StoreError::BlobTooLarge { .. }) => ErrorKind::RequestTooLarge,
+            Self::Store(StoreError::Closed) | Self::Interrupted => ErrorKind::Unavailable,
+            Self::Package(_) | Self::Store(_) => ErrorKind::Internal,
+        }
+    }
 }

@@ -13,12 +13,56 @@ pub struct InvalidField {
     pub field: &'static str,
     /// What is wrong with it, as Lambda says it.
     pub message: String,
+    /// Which of Lambda's two exceptions says so.
+    pub kind: InvalidKind,
 }
 
+/// Lambda refuses bad fields in two ways, which its clients tell apart by the exception's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidKind {
+    /// A value breaks a constraint of the API's model: `ValidationException`.
+    Constraint,
+    /// A well-formed value means nothing here: `InvalidParameterValueException`.
+    Value,
+}
+
+/// What a message about one broken constraint begins with.
+const ONE_ERROR: &str = "1 validation error detected: ";
+
 impl InvalidField {
-    /// A field with a message of its own.
+    /// A field whose value is refused with a message of its own.
     pub fn new(field: &'static str, message: impl Into<String>) -> Self {
-        Self { field, message: message.into() }
+        Self { field, message: message.into(), kind: InvalidKind::Value }
+    }
+
+    /// The same refusal as Lambda's `InvalidParameterValueException`: for the few constraints that it checks late.
+    #[must_use]
+    pub fn as_value(self) -> Self {
+        Self { kind: InvalidKind::Value, ..self }
+    }
+
+    /// Several broken constraints as Lambda tells them: all in one message. `None` if there are none.
+    #[must_use]
+    pub fn several(mut errors: Vec<Self>) -> Option<Self> {
+        if errors.len() <= 1 {
+            return errors.pop();
+        }
+        // Lambda comes to values that are no constraint's matter only when all constraints hold, and tells the first.
+        if errors.iter().all(|error| error.kind == InvalidKind::Value) {
+            return Some(errors.swap_remove(0));
+        }
+        errors.retain(|error| error.kind == InvalidKind::Constraint);
+        let count = errors.len();
+        if count == 1 {
+            return errors.pop();
+        }
+        let told: Vec<&str> = errors
+            .iter()
+            .map(|error| error.message.strip_prefix(ONE_ERROR).unwrap_or(&error.message))
+            .collect();
+        let message = format!("{count} validation errors detected: {}", told.join("; "));
+        let field = errors.first()?.field;
+        Some(Self { field, message, kind: InvalidKind::Constraint })
     }
 
     /// Lambda's form for a value that breaks a constraint of its model. `member` is Lambda's name of the field.
@@ -29,12 +73,13 @@ impl InvalidField {
         constraint: impl Display,
     ) -> Self {
         let value = shown(&value.to_string());
-        Self::new(
+        Self {
             field,
-            format!(
-                "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
+            message: format!(
+                "{ONE_ERROR}Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
             ),
-        )
+            kind: InvalidKind::Constraint,
+        }
     }
 }
 
@@ -65,7 +110,7 @@ macro_rules! text_forms {
         impl TryFrom<&str> for $type {
             type Error = $crate::functions::InvalidField;
 
-            fn try_from(text: &str) -> Result<Self, Self::Error> {
+            fn try_from(text: &str) -> Result<Self, $crate::functions::InvalidField> {
                 text.parse()
             }
         }
@@ -73,7 +118,7 @@ macro_rules! text_forms {
         impl TryFrom<String> for $type {
             type Error = $crate::functions::InvalidField;
 
-            fn try_from(text: String) -> Result<Self, Self::Error> {
+            fn try_from(text: String) -> Result<Self, $crate::functions::InvalidField> {
                 text.parse()
             }
         }
@@ -114,7 +159,55 @@ macro_rules! string_forms {
     };
 }
 
-pub(crate) use {string_forms, text_forms};
+/// Makes an enumeration of words that the API's model lists, with Lambda's message for any other word.
+macro_rules! word_forms {
+    (
+        $(#[$meta:meta])* $type:ident, $field:literal, $member:literal,
+        { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),+ $(,)? }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $type {
+            $($(#[$variant_meta])* $variant,)+
+        }
+
+        impl $type {
+            /// Lambda's word for it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = $crate::functions::InvalidField;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err($crate::functions::InvalidField::constraint(
+                        $field,
+                        $member,
+                        text,
+                        format_args!("Member must satisfy enum value set: [{}]", [$($word),+].join(", ")),
+                    )),
+                }
+            }
+        }
+
+        $crate::functions::field::text_forms!($type);
+    };
+}
+
+pub(crate) use {string_forms, text_forms, word_forms};
 
 #[cfg(test)]
 mod tests {
@@ -130,6 +223,23 @@ mod tests {
             "1 validation error detected: Value '1' at 'memorySize' failed to satisfy constraint: \
              Member must have value less than 0"
         );
+    }
+
+    #[test]
+    fn several_broken_constraints_are_told_in_one_message() {
+        let broken = |member| InvalidField::constraint("f", member, "x", "no");
+        let one = InvalidField::several(vec![broken("a")]).unwrap();
+        assert_eq!(one, broken("a"));
+        let two =
+            InvalidField::several(vec![broken("a"), InvalidField::new("f", "late"), broken("b")]).unwrap();
+        assert_eq!(
+            two.message,
+            "2 validation errors detected: Value 'x' at 'a' failed to satisfy constraint: no; \
+             Value 'x' at 'b' failed to satisfy constraint: no"
+        );
+        let late = InvalidField::several(vec![InvalidField::new("f", "one"), InvalidField::new("f", "two")]);
+        assert_eq!(late.unwrap().message, "one");
+        assert_eq!(InvalidField::several(Vec::new()), None);
     }
 
     #[test]

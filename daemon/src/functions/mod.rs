@@ -7,33 +7,67 @@
 //! This layer knows no wire format, no Docker and no sandbox. It tells subscribers when a function changed; what becomes
 //! of the sandboxes is for them to decide.
 
+mod alias;
 mod arn;
+mod concurrency;
 mod environment;
 mod error;
+mod event_invoke;
 mod field;
+mod function_settings;
+mod layers;
+mod logging;
 mod name;
+mod options;
 pub mod packages;
+mod policy;
 mod reference;
 mod region;
 pub mod registry;
 mod revision;
+mod runtime_name;
 mod settings;
 mod sizes;
+mod tags;
 mod version;
 
+pub use alias::{Alias, CreateAlias, Routing, UpdateAlias, Weight};
 pub use arn::FunctionArn;
+pub use concurrency::{Concurrency, LEAST_UNRESERVED, Slot, Throttled, TooMuchReserved};
 pub use environment::Environment;
-pub use error::FunctionError;
-pub use field::InvalidField;
+pub use error::{ErrorKind, FunctionError};
+pub use event_invoke::{
+    Destination, Destinations, EventAgeSeconds, EventInvokeConfig, EventInvokeSettings, RetryAttempts,
+};
+pub use field::{InvalidField, InvalidKind};
+pub use function_settings::{Settings, UpdateConfiguration};
+pub use layers::{
+    CompatibleRuntime, LayerArn, LayerName, LayerReference, LayerVersion, LayerVersionArn, LicenseInfo,
+    PublishLayer,
+};
+pub use logging::{
+    ApplicationLogLevel, LogFormat, LogGroupName, LoggingChange, LoggingConfig, SystemLogLevel,
+};
 pub use name::{AliasName, FunctionName};
+pub use options::{
+    Architecture, DeadLetterArn, KmsKeyArn, RecursiveLoop, RuntimeManagement, RuntimeVersionArn, SnapStart,
+    TracingMode, UpdateRuntimeOn, VpcConfig,
+};
 pub use packages::{PackageError, PackageLimits, PackagePin, PackageStore};
+pub use policy::{
+    Action, EventSourceToken, OrganisationId, Policy, Principal, SourceArn, Statement, StatementId,
+    UrlAuthType,
+};
 pub use reference::FunctionReference;
 pub use region::Region;
 pub use registry::{
-    CodeUpload, Collected, CreateFunction, FunctionChange, FunctionPage, FunctionRegistry, FunctionVersion,
-    LastUpdateStatus, RegistryOptions, State, UpdateCode, UpdateConfiguration, UploadedCode,
+    AddPermission, Changed, CodeUpload, Collected, CreateFunction, Found, FunctionChange, FunctionPage,
+    FunctionRegistry, FunctionVersion, LastUpdateStatus, Page, PublishVersion, Reason, RegistryOptions,
+    State, Unsaid, UpdateCode, UploadedCode, Usage,
 };
 pub use revision::RevisionId;
-pub use settings::{Description, Handler, RoleArn, RuntimeName};
+pub use runtime_name::{RUNTIMES, RuntimeName};
+pub use settings::{Description, Handler, RoleArn};
 pub use sizes::{EphemeralStorageMb, MemoryMb, TimeoutSeconds};
-pub use version::{Qualifier, Version};
+pub use tags::Tags;
+pub use version::{NoName, Qualifier, Version, VersionNumber};

@@ -33,7 +33,7 @@ impl FromStr for FunctionName {
             return Err(refuse("Member must satisfy regular expression pattern: [a-zA-Z0-9-_]+"));
         }
         if text.len() > Self::MAX_LEN {
-            return Err(refuse("Member must have length less than or equal to 64"));
+            return Err(refuse("Member must have length less than or equal to 64").as_value());
         }
         Ok(Self(text.into()))
     }

@@ -12,7 +12,7 @@ use super::{
 use crate::identity::AccountId;
 
 /// Lambda's pattern for the parameter `FunctionName`, as its messages quote it.
-const PATTERN: &str = r"(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?";
+const PATTERN: &str = r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?";
 
 /// A caller's `FunctionName`: `NAME`, `function:NAME`, `ACCOUNT:function:NAME` or an ARN, each with or without
 /// `:QUALIFIER`. What it leaves out is the caller's own region and account.
@@ -135,7 +135,7 @@ impl FromStr for FunctionReference {
             region: None,
             account: account.map(str::parse).transpose().map_err(|_| refuse(text))?,
             name,
-            qualifier: qualifier.map(str::parse).transpose().map_err(|_| refuse(text))?,
+            qualifier: qualifier.map(Qualifier::in_name).transpose().map_err(|_| refuse(text))?,
         })
     }
 }

@@ -16,6 +16,12 @@ impl RevisionId {
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }
+
+    /// The revision that a caller expects, in whatever text: what is no revision id is the current one of nothing.
+    #[must_use]
+    pub fn expected(text: &str) -> Self {
+        text.parse().unwrap_or(Self(Uuid::nil()))
+    }
 }
 
 impl fmt::Display for RevisionId {
@@ -56,6 +62,8 @@ mod tests {
         let revision = RevisionId::random();
         assert_eq!(revision.to_string().parse(), Ok(revision));
         assert_ne!(revision, RevisionId::random());
+        assert_ne!(RevisionId::expected("yesterday"), revision);
+        assert_eq!(RevisionId::expected(&revision.to_string()), revision);
         assert_eq!("yesterday".parse::<RevisionId>().unwrap_err().field, "revision_id");
     }
 }

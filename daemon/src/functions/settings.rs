@@ -1,4 +1,4 @@
-//! The settings of a function that are text: handler, role, description, runtime.
+//! The settings of a function that are text: handler, role, description.
 
 use std::str::FromStr;
 
@@ -97,35 +97,6 @@ impl FromStr for Description {
     }
 }
 
-/// A runtime's identifier, e.g. `python3.13`. That such a runtime exists and is built is for the runtime catalogue to
-/// say; this type only promises a form that is safe in paths and image tags.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RuntimeName(Box<str>);
-
-string_forms!(RuntimeName);
-
-impl FromStr for RuntimeName {
-    type Err = InvalidField;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let well_formed = text.len() <= 64
-            && text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte))
-            && !text.contains("..");
-        if !well_formed {
-            return Err(InvalidField::constraint(
-                "runtime",
-                "runtime",
-                text,
-                "Member must satisfy regular expression pattern: [a-z][a-z0-9.-]{0,63}",
-            ));
-        }
-        Ok(Self(text.into()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -168,14 +139,6 @@ mod tests {
         assert!("é".repeat(257).parse::<Description>().is_err());
     }
 
-    #[test]
-    fn a_runtime_is_a_word_that_is_safe_in_a_path() {
-        assert!("python3.13".parse::<RuntimeName>().is_ok());
-        for text in ["", "Python", "3python", "python/3", "..", "a..b", "python 3", &"x".repeat(65)] {
-            assert!(text.parse::<RuntimeName>().is_err(), "{text:?}");
-        }
-    }
-
     proptest! {
         #[test]
         fn settings_that_parse_are_the_text_they_were_parsed_from(text in "(arn:|aws|iam|::|[0-9]{12}:|role/|.){0,12}") {
@@ -183,10 +146,7 @@ mod tests {
                 prop_assert_eq!(handler.to_string(), text.clone());
             }
             if let Ok(role) = text.parse::<RoleArn>() {
-                prop_assert_eq!(role.to_string(), text.clone());
-            }
-            if let Ok(runtime) = text.parse::<RuntimeName>() {
-                prop_assert_eq!(runtime.to_string(), text);
+                prop_assert_eq!(role.to_string(), text);
             }
         }
     }

@@ -126,10 +126,11 @@ mod tests {
     fn a_refused_number_is_told_in_lambdas_words() {
         assert_eq!(
             TimeoutSeconds::try_from(901).unwrap_err(),
-            InvalidField::new(
+            InvalidField::constraint(
                 "timeout",
-                "1 validation error detected: Value '901' at 'timeout' failed to satisfy constraint: \
-                 Member must have value less than or equal to 900"
+                "timeout",
+                901,
+                "Member must have value less than or equal to 900"
             )
         );
     }

@@ -4,11 +4,14 @@ use std::{fmt, num::NonZeroU64, str::FromStr};
 
 use super::{
     field::{InvalidField, text_forms},
-    name::AliasName,
+    name::{AliasName, is_name_byte},
 };
 
 /// How Lambda writes the version that follows the function's changes.
 const LATEST: &str = "$LATEST";
+
+/// The number of a published version.
+pub type VersionNumber = NonZeroU64;
 
 /// A version of a function: `$LATEST`, which changes, or a published number, which does not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,11 +65,36 @@ pub enum Qualifier {
     Version(Version),
     /// The version that this alias points to.
     Alias(AliasName),
+    /// Well-formed for Lambda, and the name of nothing that can be, e.g. `$latest` or `0`.
+    Nothing(NoName),
 }
+
+/// The text of a qualifier that can name nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NoName(Box<str>);
+
+/// Characters that a qualifier may have.
+const MAX_QUALIFIER: usize = 128;
 
 impl Qualifier {
     /// `$LATEST`.
     pub const LATEST: Self = Self::Version(Version::Latest);
+
+    /// Reads a qualifier that follows a function's name. There it may have no `$` but that of `$LATEST`.
+    ///
+    /// # Errors
+    /// The text is no qualifier there.
+    pub fn in_name(text: &str) -> Result<Self, InvalidField> {
+        match text.parse()? {
+            Self::Nothing(_) if text.contains('$') => Err(InvalidField::constraint(
+                "qualifier",
+                "qualifier",
+                text,
+                r"Member must satisfy regular expression pattern: (\$LATEST|[a-zA-Z0-9-_]+)",
+            )),
+            qualifier => Ok(qualifier),
+        }
+    }
 }
 
 impl fmt::Display for Qualifier {
@@ -74,6 +102,7 @@ impl fmt::Display for Qualifier {
         match self {
             Self::Version(version) => version.fmt(f),
             Self::Alias(alias) => alias.fmt(f),
+            Self::Nothing(NoName(text)) => f.write_str(text),
         }
     }
 }
@@ -85,14 +114,22 @@ impl FromStr for Qualifier {
         if let Ok(version) = text.parse() {
             return Ok(Self::Version(version));
         }
-        text.parse().map(Self::Alias).map_err(|_| {
-            InvalidField::constraint(
-                "qualifier",
-                "qualifier",
-                text,
-                "Member must satisfy regular expression pattern: (|[a-zA-Z0-9$_-]+)",
-            )
-        })
+        if let Ok(alias) = text.parse() {
+            return Ok(Self::Alias(alias));
+        }
+        let refuse = |constraint| InvalidField::constraint("qualifier", "qualifier", text, constraint);
+        if text.is_empty() {
+            return Err(refuse("Member must have length greater than or equal to 1"));
+        }
+        if !text.bytes().all(|byte| is_name_byte(byte) || byte == b'$') {
+            return Err(refuse(
+                r"Member must satisfy regular expression pattern: \$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+",
+            ));
+        }
+        if text.len() > MAX_QUALIFIER {
+            return Err(refuse("Member must have length less than or equal to 128"));
+        }
+        Ok(Self::Nothing(NoName(text.into())))
     }
 }
 
@@ -112,9 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_version_and_no_alias_is_refused() {
-        for text in ["", "0", "007", "$latest", "$LATEST1", "a b", "+1", "99999999999999999999"] {
+    fn what_can_be_no_version_and_no_alias_is_refused_or_names_nothing() {
+        for text in ["", "a b", "+1", "a?", "é", &"x".repeat(129)] {
             assert_eq!(text.parse::<Qualifier>().unwrap_err().field, "qualifier", "{text:?}");
+        }
+        for text in ["0", "007", "$latest", "$LATEST1", "99999999999999999999"] {
+            assert!(matches!(text.parse(), Ok(Qualifier::Nothing(_))), "{text:?}");
         }
     }
 

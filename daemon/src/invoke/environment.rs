@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::{functions::FunctionVersion, runtime_api};
+use crate::{
+    functions::{FunctionVersion, LogFormat},
+    runtime_api,
+};
 
 /// Defaults that a user may change.
 const DEFAULTS: [(&str, &str); 6] = [
@@ -69,7 +72,7 @@ pub(super) fn environment(
     log_group: &str,
 ) -> BTreeMap<String, String> {
     let mut environment = base.clone();
-    environment.extend(version.environment.iter().map(|(name, value)| (name.to_string(), value.to_string())));
+    environment.extend(version.variables().map(|(name, value)| (name.to_string(), value.to_string())));
     let region = version.arn.region.to_string();
     let fixed = [
         ("_HANDLER", version.handler.to_string()),
@@ -85,7 +88,28 @@ pub(super) fn environment(
         ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
     ];
     environment.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
+    if !version.layers.is_empty() {
+        find_layers(version.runtime.as_str(), &mut environment);
+    }
+    // Only where they are not what a client does without them, so that the others need no new process.
+    if version.logging.format == LogFormat::Json {
+        environment.insert("AWS_LAMBDA_LOG_FORMAT".to_owned(), version.logging.format.to_string());
+        if let Some(level) = version.logging.application_level {
+            environment.insert("AWS_LAMBDA_LOG_LEVEL".to_owned(), level.to_string());
+        }
+    }
     environment
+}
+
+/// Lets an interpreter find what layers bring. /opt/bin and /opt/lib are in the defaults already. Python reads its path
+/// when it starts, so that a function with layers gets a new process; without layers there is nothing to find.
+///
+/// Source: "Layer paths for each Lambda runtime" in Lambda's developer guide.
+fn find_layers(runtime: &str, environment: &mut BTreeMap<String, String>) {
+    let Some(version) = runtime.strip_prefix("python") else { return };
+    let layers = format!("/opt/python/lib/python{version}/site-packages:/opt/python");
+    let path = environment.entry("PYTHONPATH".to_owned()).or_default();
+    *path = if path.is_empty() { layers } else { format!("{layers}:{path}") };
 }
 
 #[cfg(test)]
@@ -116,6 +140,13 @@ mod tests {
         ] {
             assert!(!suits(&base, &with(name, value)), "{name}");
         }
+        let mut layered = base.clone();
+        find_layers("python3.13", &mut layered);
+        assert_eq!(
+            layered["PYTHONPATH"],
+            "/opt/python/lib/python3.13/site-packages:/opt/python:/var/runtime"
+        );
+        assert!(!suits(&base, &layered));
         let without: BTreeMap<_, _> =
             base.clone().into_iter().filter(|(name, _)| name != "PYTHONPATH").collect();
         assert!(!suits(&base, &without));

@@ -1,8 +1,9 @@
 //! Recipes for sandboxes, one for each function version that was called: made once, kept, thrown away when the version's
 //! place is taken.
 //!
-//! A recipe names its version's revision. So a call that resolved to a new revision can never get a sandbox of the old
-//! one, whether or not the change's announcement has arrived here.
+//! A recipe names its version's generation. So a call that resolved to new code can never get a sandbox of the old,
+//! whether or not the change's announcement has arrived here. Published versions have recipes of their own, which a
+//! change of `$LATEST` does not touch.
 
 use std::{
     collections::HashMap,
@@ -11,29 +12,29 @@ use std::{
 
 use super::{InvokeError, environment};
 use crate::{
-    functions::{FunctionChange, FunctionError, FunctionName, FunctionRegistry, FunctionVersion},
+    functions::{FunctionChange, FunctionError, FunctionName, FunctionRegistry, FunctionVersion, Version},
     identity::AccountId,
     logs::GroupKey,
     runtimes::{RuntimeCatalog, RuntimeImage},
     sandbox::{Base, BaseKey, Pool, SandboxSpec, SandboxSpecParts, SpecKey},
 };
 
-/// Tells functions apart.
-type FunctionKey = (AccountId, FunctionName);
+/// Tells functions' versions apart.
+type VersionKey = (AccountId, FunctionName, Version);
 
-/// A function's recipe and what it was made of.
+/// A version's recipe and what it was made of.
 #[derive(Debug)]
 struct Recipe {
     version: Arc<FunctionVersion>,
     spec: Arc<SandboxSpec>,
 }
 
-/// The recipes of the functions that were called.
+/// The recipes of the versions that were called.
 #[derive(Debug)]
 pub struct Recipes {
     registry: FunctionRegistry,
     runtimes: Arc<RuntimeCatalog>,
-    kept: Mutex<HashMap<FunctionKey, Recipe>>,
+    kept: Mutex<HashMap<VersionKey, Recipe>>,
     /// What sandboxes are before they have a function: one for each tenant and image, so that they are interchangeable.
     bases: Mutex<HashMap<BaseKey, Arc<Base>>>,
 }
@@ -45,7 +46,7 @@ impl Recipes {
         Self { registry, runtimes, kept: Mutex::default(), bases: Mutex::default() }
     }
 
-    /// The recipe of a version. One of another revision of the same function is retired.
+    /// The recipe of a version. One of another generation of the same version is retired.
     ///
     /// # Errors
     /// If the runtime's image or the package is not there.
@@ -68,7 +69,7 @@ impl Recipes {
             let mut kept = self.lock();
             match kept.get(&key(version)) {
                 // Another call was quicker: its sandboxes are this one's too.
-                Some(other) if other.version.revision_id == version.revision_id => {
+                Some(other) if other.version.generation == version.generation => {
                     return Ok(Arc::clone(&other.spec));
                 }
                 _ => kept.insert(key(version), recipe),
@@ -87,18 +88,22 @@ impl Recipes {
     fn kept(&self, version: &FunctionVersion) -> Option<Arc<SandboxSpec>> {
         let kept = self.lock();
         let recipe = kept.get(&key(version))?;
-        (recipe.version.revision_id == version.revision_id).then(|| Arc::clone(&recipe.spec))
+        (recipe.version.generation == version.generation).then(|| Arc::clone(&recipe.spec))
     }
 
     async fn make(&self, version: &FunctionVersion) -> Result<SandboxSpec, InvokeError> {
         let account = version.account().to_string();
-        let log_group = GroupKey::of_function(&account, version.name().as_str())?;
+        let log_group = GroupKey::new(&account, &version.logging.group_of(version.name()))?;
         let image = self.runtimes.image(version.runtime.as_str()).await?;
         let base = self.base(version.account(), version.runtime.as_str(), &image);
         let environment = environment::environment(version, &base.environment, log_group.group());
         let packages = self.registry.packages();
+        let pinned: Result<Vec<_>, _> = std::iter::once(version.package)
+            .chain(version.layers.iter().map(|layer| layer.package))
+            .map(|package| packages.pin(package))
+            .collect();
         Ok(SandboxSpec::new(SandboxSpecParts {
-            key: SpecKey(format!("{}:{}", version.arn, version.revision_id).into()),
+            key: SpecKey(format!("{}:{}", version.qualified_arn(), version.generation).into()),
             suits_prestart: environment::suits(&base.environment, &environment),
             base,
             function_name: version.name().as_str().into(),
@@ -111,7 +116,8 @@ impl Recipes {
             ephemeral_storage_mb: version.ephemeral_storage.get(),
             timeout: version.timeout.duration(),
             package: packages.path(&version.package),
-            package_pin: Box::new(packages.pin(version.package).map_err(FunctionError::from)?),
+            layers: version.layers.iter().map(|layer| packages.path(&layer.package)).collect(),
+            package_pin: Box::new(pinned.map_err(FunctionError::from)?),
             log_group,
         }))
     }
@@ -158,9 +164,7 @@ impl Recipes {
         let removed = {
             let mut kept = self.lock();
             match kept.get(&key(version)) {
-                Some(recipe) if recipe.version.revision_id == version.revision_id => {
-                    kept.remove(&key(version))
-                }
+                Some(recipe) if recipe.version.generation == version.generation => kept.remove(&key(version)),
                 _ => None,
             }
         };
@@ -169,13 +173,13 @@ impl Recipes {
         }
     }
 
-    /// A function was changed or deleted: sandboxes of its older revisions go.
+    /// A function was changed or deleted: sandboxes of its older generations go.
     pub(super) fn retire(&self, change: &FunctionChange, pool: &Pool) {
-        let key = (change.account, change.name.clone());
+        let key = (change.account, change.name.clone(), change.version);
         let retired = {
             let mut kept = self.lock();
             match kept.get(&key) {
-                Some(recipe) if Some(recipe.version.revision_id) != change.revision => kept.remove(&key),
+                Some(recipe) if Some(recipe.version.generation) != change.generation => kept.remove(&key),
                 _ => None,
             }
         };
@@ -194,11 +198,11 @@ impl Recipes {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FunctionKey, Recipe>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<VersionKey, Recipe>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn key(version: &FunctionVersion) -> FunctionKey {
-    (version.account(), version.name().clone())
+fn key(version: &FunctionVersion) -> VersionKey {
+    (version.account(), version.name().clone(), version.version)
 }

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::{ClientContext, Inner, Invocation, InvokeError, Invoked, Invoker, PAYLOAD_LIMIT};
 use crate::{
-    functions::FunctionVersion,
+    functions::{self, Found, FunctionReference, FunctionVersion, Qualifier, Slot, State},
     runtime_api::RequestId,
     sandbox::{AcquireError, EngineError, Job, JobError, LaunchError, Outcome},
 };
@@ -24,11 +24,22 @@ impl Invoker {
     /// # Errors
     /// See [`InvokeError`]. A function that fails is no error of the call.
     pub async fn invoke(&self, invocation: Invocation) -> Result<Invoked, InvokeError> {
+        self.invoke_as(RequestId::random(), invocation).await
+    }
+
+    /// As [`Invoker::invoke`], with an id that is known already.
+    pub(super) async fn invoke_as(
+        &self,
+        request_id: RequestId,
+        invocation: Invocation,
+    ) -> Result<Invoked, InvokeError> {
         let Invocation { function, qualifier, payload, client_context, tail } = invocation;
         let payload = check_payload(payload)?;
-        let version = self.inner.registry.resolve(&function, qualifier.as_ref())?;
+        let Found { version, arn } = self.find(&function, qualifier.as_ref()).await?;
+        let slot = self.inner.registry.concurrency().take(version.account(), version.name())?;
         let inner = Arc::clone(&self.inner);
-        let call = Call { version, payload, client_context, tail, request_id: RequestId::random() };
+        let function_arn = arn.to_string().into();
+        let call = Call { version, function_arn, payload, client_context, tail, request_id, slot };
         // A panic in there is a defect; the caller is told so.
         self.inner.calls.spawn(async move { inner.run(call).await }).await.unwrap_or(Err(InvokeError::Broken))
     }
@@ -38,25 +49,53 @@ impl Invoker {
     /// # Errors
     /// See [`InvokeError`].
     pub async fn dry_run(&self, invocation: Invocation) -> Result<String, InvokeError> {
-        check_payload(invocation.payload)?;
-        let version = self.inner.registry.resolve(&invocation.function, invocation.qualifier.as_ref())?;
+        let version = self.check(&invocation).await?;
         self.inner.recipes.get(&version, &self.inner.pool).await?;
         Ok(version.version.to_string())
+    }
+
+    /// Checks that there is something to call, with something that it can take.
+    pub(super) async fn check(&self, invocation: &Invocation) -> Result<Arc<FunctionVersion>, InvokeError> {
+        check_payload(invocation.payload.clone())?;
+        let found = self.find(&invocation.function, invocation.qualifier.as_ref()).await?;
+        Ok(found.version)
+    }
+
+    /// The version that a call takes, and the ARN that it was called by. A function that is being created is waited for:
+    /// that takes no longer than one write to the store.
+    async fn find(
+        &self,
+        function: &FunctionReference,
+        qualifier: Option<&Qualifier>,
+    ) -> Result<Found, functions::FunctionError> {
+        let registry = &self.inner.registry;
+        let found = registry.find_for_call(function, qualifier)?;
+        if found.version.state != State::Pending {
+            return Ok(found);
+        }
+        let version = registry.settled(&found.version.qualified_arn().into(), None).await?;
+        Ok(Found { version, arn: found.arn })
     }
 }
 
 struct Call {
     version: Arc<FunctionVersion>,
+    /// As it was called.
+    function_arn: Arc<str>,
     payload: Bytes,
     client_context: Option<ClientContext>,
     tail: bool,
     request_id: RequestId,
+    /// Counts it as running.
+    slot: Slot,
 }
 
 impl Inner {
     #[tracing::instrument(name = "invoke", level = "debug", skip_all,
         fields(request_id = %call.request_id, function = %call.version.arn))]
     async fn run(&self, call: Call) -> Result<Invoked, InvokeError> {
+        // Until the answer is there, whatever way it comes.
+        let _slot = &call.slot;
         let executed_version = call.version.version.to_string();
         let request_id = call.request_id.clone();
         let mut tried = 1;
@@ -82,6 +121,7 @@ impl Inner {
             let ran = lease
                 .run(|reply| Job {
                     request_id: request_id.clone(),
+                    function_arn: Arc::clone(&call.function_arn),
                     payload: call.payload.clone(),
                     client_context: call.client_context.clone().map(ClientContext::into_header),
                     trace_id: trace_id(),

@@ -18,6 +18,9 @@ pub(super) const THAW_DIR: &str = "/.thaw";
 /// Where the package appears.
 pub(super) const TASK_ROOT: &str = "/var/task";
 
+/// Where layers appear. The image has the directory.
+pub(super) const LAYER_ROOT: &str = "/opt";
+
 /// MB of memory until it is known which function it is for, and how much that has.
 const BASE_MEMORY_MB: u32 = 512;
 

@@ -1,6 +1,6 @@
 //! One invocation as a sandbox sees it: what goes in, what comes out, and every way it can fail.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::json;
@@ -17,6 +17,8 @@ pub const TAIL_LIMIT: usize = 4096;
 pub struct Job {
     /// The invocation's id.
     pub request_id: RequestId,
+    /// The ARN that the handler sees as `invoked_function_arn`: as the function was called, by an alias perhaps.
+    pub function_arn: Arc<str>,
     /// The event.
     pub payload: Bytes,
     /// JSON for `context.client_context`.

@@ -114,7 +114,7 @@ pub struct SandboxSpecParts {
     pub function_name: Arc<str>,
     /// The version's name, e.g. `$LATEST`.
     pub version: Arc<str>,
-    /// The ARN that the handler sees as `invoked_function_arn`, and that lists show.
+    /// The function's ARN, without a qualifier, for lists and logs.
     pub function_arn: Arc<str>,
     /// The runtime's client and its arguments, from the image's entry point; the handler follows it.
     pub entrypoint: Vec<String>,
@@ -128,7 +128,9 @@ pub struct SandboxSpecParts {
     pub timeout: Duration,
     /// The unpacked package on this machine.
     pub package: PathBuf,
-    /// Whatever has to live as long as a sandbox uses the package.
+    /// What is laid under /opt: unpacked layers on this machine, the first at the bottom.
+    pub layers: Vec<PathBuf>,
+    /// Whatever has to live as long as a sandbox uses the package and the layers.
     pub package_pin: Box<dyn Send + Sync>,
     /// Variables from the image, the daemon and the user, but for those that name the sandbox itself.
     pub environment: BTreeMap<String, String>,
@@ -180,6 +182,7 @@ impl SandboxSpec {
             ephemeral_storage_mb: 512,
             timeout: Duration::from_secs(3),
             package: PathBuf::new(),
+            layers: Vec::new(),
             package_pin: Box::new(()),
             environment: BTreeMap::new(),
             suits_prestart: true,

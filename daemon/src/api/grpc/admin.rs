@@ -1,6 +1,6 @@
 //! AdminService.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use thaw_proto::v1::{
     CollectGarbageRequest, CollectGarbageResponse, DrainRequest, DrainResponse, GetStatusRequest,
@@ -29,6 +29,7 @@ pub(super) struct Admin {
     pub(super) data_dir: PathBuf,
     pub(super) started: OffsetDateTime,
     pub(super) drain_limit: Duration,
+    pub(super) aws_address: Option<SocketAddr>,
 }
 
 #[tonic::async_trait]
@@ -60,6 +61,7 @@ impl AdminService for Admin {
             data_dir: self.data_dir.display().to_string(),
             package_bytes: self.registry.package_bytes().await.map_err(Refusal::from)?,
             log_bytes: self.logs.bytes_on_disk(),
+            aws_address: self.aws_address.map(|address| address.to_string()).unwrap_or_default(),
         }))
     }
 

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
-    functions::{FunctionError, PackageError},
+    functions::{ErrorKind, FunctionError, PackageError},
     invoke::InvokeError,
     logs::LogError,
     runtimes::RuntimeError,
@@ -63,6 +63,13 @@ impl From<InvokeError> for Refusal {
                 status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", message)
             }
             InvokeError::PayloadNotJson(_) | InvokeError::PayloadNotUtf8(_) => invalid("payload", message),
+            InvokeError::Throttled(throttled) => {
+                let metadata = HashMap::from([("reason".to_owned(), throttled.reason().to_owned())]);
+                let details = ErrorDetails::with_error_info("TOO_MANY_REQUESTS", DOMAIN, metadata);
+                let message = format!("{message} ({})", throttled.reason());
+                Status::with_error_details(Code::ResourceExhausted, message, details)
+            }
+            InvokeError::QueueFull => status(Code::ResourceExhausted, "TOO_MANY_REQUESTS", message),
             InvokeError::Acquire(AcquireError::Draining) => status(Code::Unavailable, "DRAINING", message),
             InvokeError::Acquire(AcquireError::TooManyRequests { .. }) => {
                 status(Code::ResourceExhausted, "TOO_MANY_REQUESTS", message)
@@ -76,19 +83,27 @@ impl From<InvokeError> for Refusal {
 impl From<FunctionError> for Refusal {
     fn from(error: FunctionError) -> Self {
         let message = error.to_string();
-        Self(match error {
-            FunctionError::InvalidField(error) => invalid(error.field, error.message),
-            FunctionError::NotFound { .. } | FunctionError::OtherRegion { .. } => not_found(message),
-            FunctionError::AlreadyExists { .. } | FunctionError::UpdateInProgress { .. } => {
-                status(Code::AlreadyExists, "RESOURCE_CONFLICT", message)
+        Self(match error.kind() {
+            ErrorKind::Validation | ErrorKind::InvalidParameterValue => match error {
+                FunctionError::InvalidField(error) => invalid(error.field, error.message),
+                FunctionError::Package(error) => return error.into(),
+                _ => invalid("reserved_concurrent_executions", message),
+            },
+            ErrorKind::ResourceNotFound => not_found(message),
+            ErrorKind::ResourceConflict => status(Code::AlreadyExists, "RESOURCE_CONFLICT", message),
+            ErrorKind::PreconditionFailed => status(Code::FailedPrecondition, "PRECONDITION_FAILED", message),
+            ErrorKind::PolicyLengthExceeded => {
+                status(Code::ResourceExhausted, "POLICY_LENGTH_EXCEEDED", message)
             }
-            FunctionError::PreconditionFailed => {
-                status(Code::FailedPrecondition, "PRECONDITION_FAILED", message)
-            }
-            FunctionError::TooLarge { .. } => status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", message),
-            FunctionError::Interrupted => status(Code::Unavailable, "DRAINING", message),
-            FunctionError::Package(error) => return error.into(),
-            FunctionError::Store(error) => return error.into(),
+            ErrorKind::RequestTooLarge | ErrorKind::Unavailable | ErrorKind::Internal => match error {
+                FunctionError::Package(error) => return error.into(),
+                FunctionError::Store(error) => return error.into(),
+                FunctionError::TooLarge { .. } => {
+                    status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", message)
+                }
+                FunctionError::Interrupted => status(Code::Unavailable, "DRAINING", message),
+                error => internal(&error),
+            },
         })
     }
 }

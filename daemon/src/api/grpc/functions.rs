@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     functions::{
-        self, CreateFunction, FunctionRegistry, Region, RuntimeName, UpdateCode, UpdateConfiguration,
-        UploadedCode,
+        self, CreateFunction, FunctionRegistry, FunctionVersion, Region, RevisionId, RuntimeName, Settings,
+        Tags, UpdateCode, UpdateConfiguration, UploadedCode,
     },
     runtimes::RuntimeCatalog,
 };
@@ -42,22 +42,28 @@ impl FunctionService for Functions {
     ) -> Result<Response<CreateFunctionResponse>, Status> {
         let mut stream = request.into_inner();
         let first = first(&mut stream).await?;
-        let function = CreateFunction {
-            name: parse("function_name", &first.function_name)?,
-            runtime: parse("runtime", &first.runtime)?,
-            handler: parse("handler", &first.handler)?,
+        let settings = Settings {
             role: parse_optional("role", &first.role)?,
             description: parse("description", &first.description)?,
             timeout: parse_size("timeout", first.timeout)?,
             memory: parse_size("memory_size", first.memory_size)?,
             ephemeral_storage: parse_size("ephemeral_storage", first.ephemeral_storage)?,
-            environment: variables(first.environment)?,
+            environment: first.environment.map(variables).transpose()?,
+            ..Settings::new(parse("runtime", &first.runtime)?, parse("handler", &first.handler)?)
+        };
+        let function = CreateFunction {
+            name: parse("function_name", &first.function_name)?,
+            settings,
+            layers: Vec::new(),
+            tags: Tags::default(),
+            publish: false,
         };
         // Everything that can be refused without the package is, before the package is taken in.
         self.registry.check_free(&function.name).map_err(Refusal::from)?;
-        self.check_runtime(&function.runtime).await?;
+        self.check_runtime(&function.settings.runtime).await?;
         let code = self.receive(first.chunk, stream, |message| message.chunk).await?;
         let created = self.registry.create(function, code).await.map_err(Refusal::from)?;
+        let created = self.settled(&created.latest).await?;
         Ok(Response::new(CreateFunctionResponse { configuration: Some(configuration(&created)) }))
     }
 
@@ -94,11 +100,12 @@ impl FunctionService for Functions {
         let mut stream = request.into_inner();
         let first = first(&mut stream).await?;
         let reference = parse_reference(&first.function_name, &self.region)?;
-        let revision_id = parse_optional("revision_id", &first.revision_id)?;
+        let revision_id = expected(&first.revision_id);
         self.registry.resolve(&reference, None).map_err(Refusal::from)?;
         let code = self.receive(first.chunk, stream, |message| message.chunk).await?;
-        let update = UpdateCode { revision_id, dry_run: first.dry_run };
+        let update = UpdateCode { revision_id, dry_run: first.dry_run, ..UpdateCode::default() };
         let updated = self.registry.update_code(&reference, update, code).await.map_err(Refusal::from)?;
+        let updated = if update.dry_run { updated.latest } else { self.settled(&updated.latest).await? };
         Ok(Response::new(UpdateFunctionCodeResponse { configuration: Some(configuration(&updated)) }))
     }
 
@@ -108,7 +115,7 @@ impl FunctionService for Functions {
     ) -> Result<Response<UpdateFunctionConfigurationResponse>, Status> {
         let request = request.into_inner();
         let reference = parse_reference(&request.function_name, &self.region)?;
-        let revision_id = parse_optional("revision_id", &request.revision_id)?;
+        let revision_id = expected(&request.revision_id);
         let mask = request.update_mask.unwrap_or_default();
         if mask.paths.is_empty() {
             return Err(invalid("update_mask", "name the fields to change"));
@@ -121,6 +128,7 @@ impl FunctionService for Functions {
             self.check_runtime(runtime).await?;
         }
         let updated = self.registry.update_configuration(&reference, update).await.map_err(Refusal::from)?;
+        let updated = self.settled(&updated).await?;
         Ok(Response::new(UpdateFunctionConfigurationResponse {
             configuration: Some(configuration(&updated)),
         }))
@@ -131,12 +139,18 @@ impl FunctionService for Functions {
         request: Request<DeleteFunctionRequest>,
     ) -> Result<Response<DeleteFunctionResponse>, Status> {
         let reference = parse_reference(&request.into_inner().function_name, &self.region)?;
-        self.registry.delete(&reference).await.map_err(Refusal::from)?;
+        self.registry.delete(&reference, None).await.map_err(Refusal::from)?;
         Ok(Response::new(DeleteFunctionResponse {}))
     }
 }
 
 impl Functions {
+    /// What a call answers with is done when it answers.
+    async fn settled(&self, version: &FunctionVersion) -> Result<Arc<FunctionVersion>, Status> {
+        let settled = self.registry.settled(&version.qualified_arn().into(), None).await;
+        Ok(settled.map_err(Refusal::from)?)
+    }
+
     /// A function whose runtime can't run is refused when it is made, not when it is called.
     async fn check_runtime(&self, runtime: &RuntimeName) -> Result<(), Status> {
         self.runtimes.definition(runtime.as_str()).map_err(|error| invalid("runtime", error.to_string()))?;
@@ -171,11 +185,14 @@ async fn first<M>(stream: &mut Streaming<M>) -> Result<M, Status> {
         .ok_or_else(|| invalid("function_name", "the first message, with the configuration, is missing"))
 }
 
-fn variables(environment: Option<Environment>) -> Result<functions::Environment, Status> {
-    functions::Environment::try_from(
-        environment.unwrap_or_default().variables.into_iter().collect::<BTreeMap<_, _>>(),
-    )
-    .map_err(|error| invalid("environment", error.message))
+/// The revision that a caller expects, if he does.
+fn expected(text: &str) -> Option<RevisionId> {
+    (!text.is_empty()).then(|| RevisionId::expected(text))
+}
+
+fn variables(environment: Environment) -> Result<functions::Environment, Status> {
+    functions::Environment::try_from(environment.variables.into_iter().collect::<BTreeMap<_, _>>())
+        .map_err(|error| invalid("environment", error.message))
 }
 
 /// What a mask takes from a configuration.
@@ -193,7 +210,7 @@ fn changes(paths: &[String], from: FunctionConfiguration) -> Result<UpdateConfig
             "ephemeral_storage" => {
                 update.ephemeral_storage = Some(parse_size("ephemeral_storage", from.ephemeral_storage)?);
             }
-            "environment" => update.environment = Some(variables(environment.take())?),
+            "environment" => update.environment = Some(variables(environment.take().unwrap_or_default())?),
             other => {
                 return Err(invalid(
                     "update_mask",

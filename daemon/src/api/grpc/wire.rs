@@ -7,7 +7,9 @@ use time::OffsetDateTime;
 use tonic::Status;
 
 use super::error::{invalid, not_found};
-use crate::functions::{FunctionReference, FunctionVersion, InvalidField, LastUpdateStatus, Region, State};
+use crate::functions::{
+    FunctionReference, FunctionVersion, InvalidField, LastUpdateStatus, Region, State, Version,
+};
 
 /// Parses a function's name or ARN. One of another region names nothing that is here.
 pub(super) fn parse_reference(text: &str, region: &Region) -> Result<FunctionReference, Status> {
@@ -87,18 +89,25 @@ pub(super) fn duration(span: Duration) -> prost_types::Duration {
 
 /// A version's configuration.
 pub(super) fn configuration(version: &FunctionVersion) -> v1::FunctionConfiguration {
-    let (state, state_reason) = match &version.state {
-        State::Active => (v1::State::Active, String::new()),
-        State::Failed { reason } => (v1::State::Failed, reason.to_string()),
+    let state = match &version.state {
+        State::Pending => v1::State::Pending,
+        State::Active => v1::State::Active,
+        State::Failed { .. } => v1::State::Failed,
     };
-    let last_update_status = match version.last_update_status {
-        LastUpdateStatus::Successful => v1::LastUpdateStatus::Successful,
+    let (last_update_status, update_reason) = match version.last_update_status {
+        None => (v1::LastUpdateStatus::Unspecified, None),
+        Some(LastUpdateStatus::InProgress) => {
+            (v1::LastUpdateStatus::InProgress, LastUpdateStatus::InProgress.reason())
+        }
+        Some(LastUpdateStatus::Successful) => (v1::LastUpdateStatus::Successful, None),
     };
-    let variables =
-        version.environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let variables = version.variables().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     v1::FunctionConfiguration {
         function_name: version.name().to_string(),
-        function_arn: version.arn.to_string(),
+        function_arn: match version.version {
+            Version::Latest => version.arn.to_string(),
+            Version::Number(_) => version.qualified_arn().to_string(),
+        },
         runtime: version.runtime.to_string(),
         handler: version.handler.to_string(),
         role: version.role.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -111,9 +120,9 @@ pub(super) fn configuration(version: &FunctionVersion) -> v1::FunctionConfigurat
         code_sha256: version.package.base64(),
         version: version.version.to_string(),
         state: state.into(),
-        state_reason,
+        state_reason: version.state.reason().map(|reason| reason.text).unwrap_or_default(),
         last_update_status: last_update_status.into(),
-        last_update_status_reason: String::new(),
+        last_update_status_reason: update_reason.map(|reason| reason.text).unwrap_or_default(),
         revision_id: version.revision_id.to_string(),
         last_modified: Some(timestamp(version.last_modified)),
     }

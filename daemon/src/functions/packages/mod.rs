@@ -238,6 +238,15 @@ impl PackageStore {
         self.list()?.iter().try_fold(0, |sum, digest| Ok(sum + self.size_of(digest)?.unwrap_or_default()))
     }
 
+    /// Bytes of all files of one package, as an archive counts them.
+    ///
+    /// # Errors
+    /// It is not there, or the disk fails.
+    pub fn content_bytes(&self, digest: &Sha256Digest) -> Result<u64, PackageError> {
+        let path = self.path(digest);
+        content_bytes(&path).map_err(PackageError::io("read", path))
+    }
+
     /// All packages that are unpacked.
     ///
     /// # Errors
@@ -333,6 +342,17 @@ fn tree_bytes(directory: &Path) -> std::io::Result<u64> {
         let entry = entry?;
         let metadata = entry.metadata()?;
         bytes += if metadata.is_dir() { tree_bytes(&entry.path())? } else { metadata.blocks() * BLOCK };
+    }
+    Ok(bytes)
+}
+
+/// Bytes of all files in a directory.
+fn content_bytes(directory: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { content_bytes(&entry.path())? } else { metadata.len() };
     }
     Ok(bytes)
 }

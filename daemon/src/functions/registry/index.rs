@@ -1,86 +1,178 @@
 //! All functions in memory, for the path of an invocation: one look-up, no disk.
 //!
-//! The index follows the store. A change is committed to the store first, with what the index holds as the expected old
-//! record, and put in here afterwards. So two changes of a function reach the index in their order, with one exception:
-//! after a deletion, somebody who expects *no* record can create the function anew before the deletion gets here.
-//! Therefore [`Index::remove`] removes only the revision that was deleted.
+//! The index follows the store. A change is committed to the store first and put in here afterwards; the function's gate
+//! keeps other changes of it out until both have happened.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::Hash,
+    sync::Arc,
+};
 
-use super::{record::FunctionRecord, version::FunctionVersion};
+use super::{layers::Layers, record::FunctionRecord, version::FunctionVersion};
 use crate::{
-    functions::{FunctionName, RevisionId, RuntimeName},
+    functions::{
+        Alias, AliasName, EventInvokeConfig, FunctionName, Policy, Qualifier, RuntimeName, Version,
+        VersionNumber,
+    },
     identity::AccountId,
     store::{Sha256Digest, Stored},
 };
 
-/// A function: its record as the store has it, and what others see of it.
+/// A function: its record as the store has it, and what others see of it and of what belongs to it.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) stored: Stored<FunctionRecord>,
-    pub(super) version: Arc<FunctionVersion>,
+    pub(super) latest: Arc<FunctionVersion>,
+    pub(super) versions: BTreeMap<VersionNumber, Arc<FunctionVersion>>,
+    pub(super) aliases: BTreeMap<AliasName, Arc<Alias>>,
+    /// By the resource that they are of: the function as a whole, or a qualifier of it.
+    pub(super) policies: HashMap<Option<Qualifier>, Arc<Policy>>,
+    pub(super) event_configs: BTreeMap<Qualifier, Arc<EventInvokeConfig>>,
+}
+
+impl Entry {
+    /// A function that has nothing yet but its record.
+    pub(super) fn new(stored: Stored<FunctionRecord>, latest: Arc<FunctionVersion>) -> Self {
+        Self {
+            stored,
+            latest,
+            versions: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            policies: HashMap::new(),
+            event_configs: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn version(&self, version: Version) -> Option<&Arc<FunctionVersion>> {
+        match version {
+            Version::Latest => Some(&self.latest),
+            Version::Number(number) => self.versions.get(&number),
+        }
+    }
+
+    /// Whether the function has this version or alias.
+    pub(super) fn has(&self, qualifier: &Qualifier) -> bool {
+        match qualifier {
+            Qualifier::Version(version) => self.version(*version).is_some(),
+            Qualifier::Alias(alias) => self.aliases.contains_key(alias),
+            Qualifier::Nothing(_) => false,
+        }
+    }
+
+    /// `$LATEST` and the published versions, in this order.
+    pub(super) fn all_versions(&self) -> impl Iterator<Item = &Arc<FunctionVersion>> {
+        std::iter::once(&self.latest).chain(self.versions.values())
+    }
+}
+
+/// What an account's functions and layers take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// How many functions there are.
+    pub functions: u64,
+    /// Bytes of all archives of all their versions, and of all layers.
+    pub code_bytes: u64,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
     accounts: HashMap<AccountId, HashMap<FunctionName, Entry>>,
-    /// How many functions use each package.
+    /// How many versions use each package, their layers counted.
     packages: HashMap<Sha256Digest, usize>,
-    /// How many functions of each account use each runtime.
+    /// How many versions of each account use each runtime.
     runtimes: HashMap<(AccountId, RuntimeName), usize>,
+    usage: HashMap<AccountId, Usage>,
+    pub(super) layers: Layers,
 }
 
 impl Index {
+    /// No functions yet, but these layers.
+    pub(super) fn with_layers(layers: Layers) -> Self {
+        Self { layers, ..Self::default() }
+    }
+
     pub(super) fn get(&self, account: AccountId, name: &FunctionName) -> Option<&Entry> {
         self.accounts.get(&account)?.get(name)
     }
 
-    /// Puts a function in the place of its earlier state, if there is one.
-    pub(super) fn put(&mut self, entry: Entry) {
-        let version = entry.version.clone();
-        *self.packages.entry(version.package).or_default() += 1;
-        *self.runtimes.entry((version.account(), version.runtime.clone())).or_default() += 1;
-        let functions = self.accounts.entry(version.account()).or_default();
-        if let Some(replaced) = functions.insert(version.name().clone(), entry) {
-            self.forget(&replaced.version);
+    /// Adds a function that has just been created, or read from the store.
+    pub(super) fn insert(&mut self, entry: Entry) {
+        let version = entry.latest.clone();
+        self.count(&version);
+        for published in entry.versions.values() {
+            self.count(published);
+        }
+        self.usage.entry(version.account()).or_default().functions += 1;
+        self.accounts.entry(version.account()).or_default().insert(version.name().clone(), entry);
+    }
+
+    /// A function that is to be changed in a way that no count depends on.
+    pub(super) fn get_mut(&mut self, account: AccountId, name: &FunctionName) -> Option<&mut Entry> {
+        self.accounts.get_mut(&account)?.get_mut(name)
+    }
+
+    /// Replaces what `$LATEST` of a function is.
+    pub(super) fn set_latest(&mut self, stored: Stored<FunctionRecord>, latest: Arc<FunctionVersion>) {
+        self.count(&latest);
+        let Some(entry) = self.get_mut(latest.account(), latest.name()) else { return };
+        entry.stored = stored;
+        let replaced = std::mem::replace(&mut entry.latest, latest);
+        self.forget(&replaced);
+    }
+
+    /// Adds a published version, or replaces one by a later state of itself.
+    pub(super) fn set_version(&mut self, number: VersionNumber, version: Arc<FunctionVersion>) {
+        self.count(&version);
+        let Some(entry) = self.get_mut(version.account(), version.name()) else { return };
+        if let Some(replaced) = entry.versions.insert(number, version) {
+            self.forget(&replaced);
         }
     }
 
-    /// Removes a function if it still is at this revision; says whether it was.
-    pub(super) fn remove(&mut self, account: AccountId, name: &FunctionName, revision: RevisionId) -> bool {
-        let Some(functions) = self.accounts.get_mut(&account) else { return false };
-        if functions.get(name).is_none_or(|entry| entry.version.revision_id != revision) {
-            return false;
+    pub(super) fn remove_version(&mut self, account: AccountId, name: &FunctionName, number: VersionNumber) {
+        let removed = self.get_mut(account, name).and_then(|entry| entry.versions.remove(&number));
+        if let Some(removed) = removed {
+            self.forget(&removed);
         }
-        if let Some(removed) = functions.remove(name) {
-            self.forget(&removed.version);
-        }
-        true
     }
 
-    /// Whether a function uses this package.
+    /// Removes a function with all that belongs to it.
+    pub(super) fn remove(&mut self, account: AccountId, name: &FunctionName) {
+        let Some(removed) = self.accounts.get_mut(&account).and_then(|functions| functions.remove(name))
+        else {
+            return;
+        };
+        for version in removed.all_versions() {
+            self.forget(version);
+        }
+        if let Some(usage) = self.usage.get_mut(&account) {
+            usage.functions -= 1;
+        }
+    }
+
+    /// Whether a function or a layer uses this package.
     pub(super) fn uses(&self, package: &Sha256Digest) -> bool {
-        self.packages.contains_key(package)
+        self.packages.contains_key(package) || self.layers.uses(package)
     }
 
-    /// At most `limit` functions of an account with names after `after`, in the order of their names, and whether there
-    /// are more.
+    /// What the functions and layers of an account take.
+    pub(super) fn usage(&self, account: AccountId) -> Usage {
+        let usage = self.usage.get(&account).copied().unwrap_or_default();
+        Usage { code_bytes: usage.code_bytes + self.layers.code_bytes(account), ..usage }
+    }
+
+    /// The functions of an account with names after `after`, or that name and later ones, in the order of their names.
     ///
     /// Sorts what it must, rather than keep an order that only listing needs.
-    pub(super) fn page(
-        &self,
-        account: AccountId,
-        after: Option<&FunctionName>,
-        limit: usize,
-    ) -> (Vec<Arc<FunctionVersion>>, bool) {
+    pub(super) fn sorted(&self, account: AccountId, after: Option<&FunctionName>) -> Vec<&Entry> {
         let functions = self.accounts.get(&account).into_iter().flatten();
         let mut found: Vec<&Entry> = functions
-            .filter(|(name, _)| after.is_none_or(|after| *name > after))
+            .filter(|(name, _)| after.is_none_or(|after| *name >= after))
             .map(|(_, entry)| entry)
             .collect();
-        found.sort_unstable_by(|a, b| a.version.name().cmp(b.version.name()));
-        let more = found.len() > limit;
-        (found.into_iter().take(limit).map(|entry| entry.version.clone()).collect(), more)
+        found.sort_unstable_by(|a, b| a.latest.name().cmp(b.latest.name()));
+        found
     }
 
     pub(super) fn len(&self) -> usize {
@@ -92,11 +184,30 @@ impl Index {
         self.runtimes.keys().cloned().collect()
     }
 
+    fn count(&mut self, version: &FunctionVersion) {
+        for package in packages(version) {
+            *self.packages.entry(package).or_default() += 1;
+        }
+        *self.runtimes.entry((version.account(), version.runtime.clone())).or_default() += 1;
+        self.usage.entry(version.account()).or_default().code_bytes += version.code_size;
+    }
+
     fn forget(&mut self, version: &FunctionVersion) {
-        take_one(&mut self.packages, &version.package);
+        for package in packages(version) {
+            take_one(&mut self.packages, &package);
+        }
         take_one(&mut self.runtimes, &(version.account(), version.runtime.clone()));
+        if let Some(usage) = self.usage.get_mut(&version.account()) {
+            usage.code_bytes -= version.code_size;
+        }
     }
 }
+
+/// The packages that a version needs.
+fn packages(version: &FunctionVersion) -> impl Iterator<Item = Sha256Digest> {
+    std::iter::once(version.package).chain(version.layers.iter().map(|layer| layer.package))
+}
+
 /// Counts one less, and forgets what is counted when there is none.
 fn take_one<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {

@@ -7,44 +7,62 @@
 //! - A change is durable before it is acknowledged, and visible to [`FunctionRegistry::resolve`] when it is.
 //! - A change is made whole or not at all, also when the caller goes away in the middle: from the moment that nothing of
 //!   the request is missing, it runs in a task of the registry's own, which [`FunctionRegistry::close`] waits for.
-//! - Of two changes of a function at the same moment, one is refused ([`FunctionError::UpdateInProgress`]); none is lost.
-//! - A recorded function's package is unpacked. The order is: pin, unpack, record, unpin.
+//! - Changes of one function are made one after another (`gate`); none is lost.
+//! - A recorded version's package is unpacked. The order is: pin, unpack, record, unpin.
+//!
+//! New code and new settings are acknowledged in two steps, as on Lambda: a function is `Pending` or its update
+//! `InProgress` when the change is durable, and a task of the registry then settles it (`settling`). Meanwhile other
+//! changes of its code or settings are refused. Who wants the end of it waits for [`FunctionRegistry::settled`].
 
+mod aliases;
+mod attributes;
 mod code;
+mod configuration;
+mod events;
 mod garbage;
+mod gate;
 mod index;
+mod layers;
 mod open;
+mod permissions;
+mod publishing;
 mod record;
 mod requests;
+mod settling;
 mod upload;
 mod version;
 
 use std::{
     future::Future,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{Semaphore, broadcast, watch};
 use tokio_util::task::TaskTracker;
 
+pub use self::{
+    events::Unsaid,
+    index::Usage,
+    permissions::AddPermission,
+    publishing::PublishVersion,
+    requests::{Changed, Collected, CreateFunction, Found, FunctionChange, FunctionPage, Page, UpdateCode},
+    upload::{CodeUpload, UploadedCode},
+    version::{FunctionVersion, LastUpdateStatus, Reason, State},
+};
 use self::{
+    gate::Gates,
     index::{Entry, Index},
-    record::FunctionRecord,
+    record::{FormerFunction, FunctionRecord, VersionRecord},
     upload::Uploads,
 };
-pub use self::{
-    requests::{Collected, CreateFunction, FunctionChange, FunctionPage, UpdateCode, UpdateConfiguration},
-    upload::{CodeUpload, UploadedCode},
-    version::{FunctionVersion, LastUpdateStatus, State},
-};
 use super::{
-    FunctionArn, FunctionError, FunctionName, FunctionReference, InvalidField, PackageStore, Qualifier,
-    Region, RevisionId, RuntimeName,
+    Alias, Concurrency, EventInvokeConfig, FunctionArn, FunctionError, FunctionName, FunctionReference,
+    InvalidField, PackageStore, Policy, Qualifier, Region, RevisionId, RuntimeName, Version, VersionNumber,
 };
 use crate::{
     clock::SharedClock,
     identity::AccountId,
-    store::{Store, StoreError, Stored},
+    store::{Batch, Store, StoreError, Stored},
 };
 
 /// The most functions in a page: Lambda's own limit.
@@ -57,18 +75,30 @@ const MAX_UNPACKING: usize = 2;
 /// Changes that wait for a subscriber before it misses some and is told so. It then asks anew what is current.
 const MAX_WAITING_CHANGES: usize = 1024;
 
+/// What an account may run at once unless it is set: Lambda's own limit.
+pub const DEFAULT_CONCURRENCY: u32 = 1000;
+
 /// What the registry needs to know of this machine.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RegistryOptions {
     /// The region in ARNs.
     pub region: Region,
     /// The account that functions belong to where a reference names none.
     pub account: AccountId,
+    /// Calls that an account may run at once.
+    pub concurrency: u32,
 }
 
-/// All functions of this machine. Cheap to clone; clones are the same registry.
+impl Default for RegistryOptions {
+    fn default() -> Self {
+        Self { region: Region::default(), account: AccountId::default(), concurrency: DEFAULT_CONCURRENCY }
+    }
+}
+
+/// All functions of this machine, as one account sees them: what a caller does not say of an account is about that one.
+/// Cheap to clone; clones are the same registry.
 #[derive(Clone, Debug)]
-pub struct FunctionRegistry(Arc<Shared>);
+pub struct FunctionRegistry(Arc<Shared>, AccountId);
 
 #[derive(Debug)]
 struct Shared {
@@ -77,52 +107,149 @@ struct Shared {
     packages: PackageStore,
     clock: SharedClock,
     index: RwLock<Index>,
+    gates: Gates,
+    /// Held while a function's share of the concurrency is changed: all functions divide one limit.
+    shares: tokio::sync::Mutex<()>,
+    /// Held while a layer is changed.
+    layer_gate: tokio::sync::Mutex<()>,
+    concurrency: Concurrency,
     changes: broadcast::Sender<FunctionChange>,
+    /// Told after whatever was shown in the index.
+    shown: watch::Sender<()>,
     uploads: Uploads,
     unpacking: Semaphore,
     tasks: TaskTracker,
 }
 
 impl FunctionRegistry {
-    /// Which version is meant: by a reference that may carry a qualifier, and a qualifier beside it. On the path of every
-    /// invocation: no disk, no waiting. Whether the version can run is in its [`FunctionVersion::state`].
+    /// The same registry as another account sees it.
+    #[must_use]
+    pub fn of(&self, account: AccountId) -> Self {
+        Self(Arc::clone(&self.0), account)
+    }
+
+    /// Which version is meant: by a reference that may carry a qualifier, and a qualifier beside it; of an alias, the
+    /// version that it points to. No disk, no waiting. Whether the version can run is in its [`FunctionVersion::state`].
     ///
     /// # Errors
-    /// The two qualifiers differ; the region or account is another; there is no such function or version.
+    /// The two qualifiers differ; the region or account is another; there is no such function, version or alias.
     pub fn resolve(
         &self,
         reference: &FunctionReference,
         qualifier: Option<&Qualifier>,
     ) -> Result<Arc<FunctionVersion>, FunctionError> {
+        self.find(reference, qualifier).map(|found| found.version)
+    }
+
+    /// As [`FunctionRegistry::resolve`], with the ARN that was asked for.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn find(
+        &self,
+        reference: &FunctionReference,
+        qualifier: Option<&Qualifier>,
+    ) -> Result<Found, FunctionError> {
+        self.choose(reference, qualifier, |alias| alias.version)
+    }
+
+    /// Which version a call takes: as [`FunctionRegistry::find`], but an alias with two versions chooses by their
+    /// weights. On the path of every invocation.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn find_for_call(
+        &self,
+        reference: &FunctionReference,
+        qualifier: Option<&Qualifier>,
+    ) -> Result<Found, FunctionError> {
+        self.choose(reference, qualifier, |alias| alias.choose(draw()))
+    }
+
+    fn choose(
+        &self,
+        reference: &FunctionReference,
+        qualifier: Option<&Qualifier>,
+        of_alias: impl FnOnce(&Alias) -> Version,
+    ) -> Result<Found, FunctionError> {
         let qualifier = reference.qualifier_with(qualifier)?;
         let account = self.account_of(reference)?;
-        let found = self.index().get(account, reference.name()).map(|entry| entry.version.clone());
-        match (found, qualifier) {
-            (Some(version), None | Some(&Qualifier::LATEST)) => Ok(version),
-            (_, qualifier) => {
-                let arn = self.arn(account, reference.name());
-                let arn =
-                    qualifier.map_or_else(|| arn.clone(), |qualifier| arn.with_qualifier(qualifier.clone()));
-                Err(FunctionError::NotFound { arn })
-            }
+        let arn = self.arn(account, reference.name());
+        let index = self.index();
+        let version = index.get(account, reference.name()).and_then(|entry| match qualifier {
+            None => Some(&entry.latest),
+            Some(Qualifier::Version(version)) => entry.version(*version),
+            Some(Qualifier::Alias(alias)) => entry.version(of_alias(entry.aliases.get(alias)?)),
+            Some(Qualifier::Nothing(_)) => None,
+        });
+        let version = version.cloned();
+        drop(index);
+        let arn = match qualifier {
+            Some(qualifier) => arn.with_qualifier(qualifier.clone()),
+            None => arn,
+        };
+        match version {
+            Some(version) => Ok(Found { version, arn }),
+            None => Err(FunctionError::NotFound { arn }),
         }
     }
 
-    /// Whether this is the function's current state, rather than one before an update or a deletion.
+    /// Whether this version still has this code and these settings, rather than is one before an update or a deletion.
     #[must_use]
     pub fn is_current(&self, version: &FunctionVersion) -> bool {
         self.index()
             .get(version.account(), version.name())
-            .is_some_and(|entry| entry.version.revision_id == version.revision_id)
+            .and_then(|entry| entry.version(version.version))
+            .is_some_and(|current| current.generation == version.generation)
     }
 
     /// At most `limit` functions with names after `after`; never more than [`MAX_PAGE`], and that many for 0.
     #[must_use]
     pub fn list(&self, after: Option<&FunctionName>, limit: usize) -> FunctionPage {
-        let limit = if limit == 0 { MAX_PAGE } else { limit.min(MAX_PAGE) };
-        let (functions, more) = self.index().page(self.0.options.account, after, limit);
-        let next = functions.last().filter(|_| more).map(|last| last.name().clone());
-        FunctionPage { functions, next }
+        let index = self.index();
+        let all = index.sorted(self.1, after).into_iter().map(|entry| entry.latest.clone());
+        let later = all.filter(|version| after.is_none_or(|after| version.name() > after));
+        let Page { items, next } = Page::of(later, page_limit(limit), |last| last.name().clone());
+        FunctionPage { functions: items, next }
+    }
+
+    /// The same of all their versions, each function's `$LATEST` first.
+    #[must_use]
+    pub fn list_all_versions(
+        &self,
+        after: Option<&(FunctionName, Version)>,
+        limit: usize,
+    ) -> Page<Arc<FunctionVersion>, (FunctionName, Version)> {
+        let index = self.index();
+        let entries = index.sorted(self.1, after.map(|(name, _)| name));
+        let all = entries.into_iter().flat_map(Entry::all_versions).filter(|version| {
+            after.is_none_or(|(name, last)| (version.name(), version.version) > (name, *last))
+        });
+        Page::of(all.cloned(), page_limit(limit), |last| (last.name().clone(), last.version))
+    }
+
+    /// What the functions and layers of an account take.
+    #[must_use]
+    pub fn usage(&self, account: AccountId) -> Usage {
+        self.index().usage(account)
+    }
+
+    /// The account that functions belong to where a reference names none.
+    #[must_use]
+    pub fn account(&self) -> AccountId {
+        self.1
+    }
+
+    /// The region in ARNs.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        &self.0.options.region
+    }
+
+    /// How many calls run, and how many may.
+    #[must_use]
+    pub fn concurrency(&self) -> &Concurrency {
+        &self.0.concurrency
     }
 
     /// How many functions there are.
@@ -161,7 +288,7 @@ impl FunctionRegistry {
     /// # Errors
     /// [`FunctionError::AlreadyExists`].
     pub fn check_free(&self, name: &FunctionName) -> Result<(), FunctionError> {
-        match self.index().get(self.0.options.account, name) {
+        match self.index().get(self.1, name) {
             Some(_) => Err(FunctionError::AlreadyExists { name: name.clone() }),
             None => Ok(()),
         }
@@ -175,76 +302,107 @@ impl FunctionRegistry {
         CodeUpload::begin(&self.0.store, &self.0.packages, &self.0.uploads).await
     }
 
-    /// Changes settings of a function. Running calls finish with the old ones; no later call sees them.
+    /// Deletes a function with all its versions and whatever belongs to it, or one published version. Running calls
+    /// finish; packages stay until garbage collection. A version that is not there has been deleted already.
     ///
     /// # Errors
-    /// There is no such function; it is at another revision, or changed at the same moment.
-    pub async fn update_configuration(
+    /// There is no such function; an alias leads to the version; what is named is `$LATEST` or an alias.
+    pub async fn delete(
         &self,
         reference: &FunctionReference,
-        update: UpdateConfiguration,
-    ) -> Result<Arc<FunctionVersion>, FunctionError> {
-        let entry = self.entry(reference)?;
-        check_revision(&entry, update.revision_id)?;
-        let UpdateConfiguration {
-            runtime,
-            handler,
-            role,
-            description,
-            timeout,
-            memory,
-            ephemeral_storage,
-            environment,
-            revision_id: _,
-        } = update;
-        let old = entry.stored.value();
-        let new = FunctionRecord {
-            revision_id: RevisionId::random(),
-            runtime: runtime.unwrap_or_else(|| old.runtime.clone()),
-            handler: handler.unwrap_or_else(|| old.handler.clone()),
-            role: role.unwrap_or_else(|| old.role.clone()),
-            description: description.unwrap_or_else(|| old.description.clone()),
-            timeout: timeout.unwrap_or(old.timeout),
-            memory: memory.unwrap_or(old.memory),
-            ephemeral_storage: ephemeral_storage.unwrap_or(old.ephemeral_storage),
-            environment: environment.unwrap_or_else(|| old.environment.clone()),
-            package: old.package,
-            code_size: old.code_size,
-            last_modified: self.0.clock.now(),
+        qualifier: Option<&Qualifier>,
+    ) -> Result<(), FunctionError> {
+        let number = match reference.qualifier_with(qualifier)? {
+            None | Some(Qualifier::Nothing(_)) => None,
+            Some(Qualifier::Version(Version::Number(number))) => Some(*number),
+            Some(Qualifier::Version(Version::Latest)) => {
+                let told = "$LATEST version cannot be deleted without deleting the function.";
+                return Err(InvalidField::new("function_name", told).into());
+            }
+            Some(Qualifier::Alias(_)) => {
+                return Err(InvalidField::new(
+                    "function_name",
+                    "Deletion of aliases is not currently supported.",
+                )
+                .into());
+            }
         };
-        let (registry, state) = (self.clone(), entry.version.state.clone());
-        self.run(async move { registry.commit(&entry.version.arn, Some(&entry.stored), new, state).await })
-            .await
-    }
-
-    /// Deletes a function. Running calls finish; its package stays until garbage collection.
-    ///
-    /// # Errors
-    /// There is no such function; it changed at the same moment; the reference has a qualifier.
-    pub async fn delete(&self, reference: &FunctionReference) -> Result<(), FunctionError> {
-        let entry = self.entry(reference)?;
-        if reference.qualifier().is_some() {
-            return Err(InvalidField::new(
-                "function_name",
-                "$LATEST version cannot be deleted without deleting the function.",
-            )
-            .into());
-        }
+        // Names nothing that can be, so that it is gone already; but not if there is no such function.
+        let names_nothing = matches!(reference.qualifier_with(qualifier)?, Some(Qualifier::Nothing(_)));
+        let (account, name) = (self.account_of(reference)?, reference.name().clone());
         let registry = self.clone();
         self.run(async move {
-            let Shared { store, index, changes, .. } = &*registry.0;
-            let version = &entry.version;
-            store
-                .compare_and_delete(&entry.stored)
-                .await
-                .map_err(|error| in_progress(error, &version.arn))?;
-            let mut index = index.write().unwrap_or_else(PoisonError::into_inner);
-            if index.remove(version.account(), version.name(), version.revision_id) {
-                announce(changes, version, None);
+            let _pass = registry.0.gates.enter(account, &name).await;
+            let entry = registry.entry(account, &name)?;
+            match number {
+                _ if names_nothing => Ok(()),
+                Some(number) => registry.delete_version(&entry, number).await,
+                None => registry.delete_all(&entry).await,
             }
-            Ok(())
         })
         .await
+    }
+
+    async fn delete_version(&self, entry: &Entry, number: VersionNumber) -> Result<(), FunctionError> {
+        let Some(version) = entry.versions.get(&number) else { return Ok(()) };
+        let aliases: Vec<&str> = entry
+            .aliases
+            .values()
+            .filter(|alias| alias.leads_to(version.version))
+            .map(|alias| alias.name.as_str())
+            .collect();
+        if !aliases.is_empty() {
+            return Err(FunctionError::VersionInUse {
+                version: version.version,
+                aliases: aliases.join(", "),
+            });
+        }
+        let (account, name) = (version.account(), version.name());
+        let qualifier = Qualifier::Version(version.version);
+        let key = record::key_of(account, name, &qualifier);
+        let mut batch = self.batch(entry)?;
+        batch.delete::<VersionRecord>(&key)?;
+        batch.delete::<Policy>(&key)?;
+        batch.delete::<EventInvokeConfig>(&key)?;
+        self.write(batch, &version.arn).await?;
+        let mut index = self.index_mut();
+        if let Some(kept) = index.get_mut(account, name) {
+            kept.policies.remove(&Some(qualifier.clone()));
+            kept.event_configs.remove(&qualifier);
+        }
+        index.remove_version(account, name, number);
+        self.announce(version, None);
+        Ok(())
+    }
+
+    async fn delete_all(&self, entry: &Entry) -> Result<(), FunctionError> {
+        let (account, name) = (entry.latest.account(), entry.latest.name());
+        let mut batch = Batch::new();
+        batch.compare_and_delete(&entry.stored)?;
+        for number in entry.versions.keys() {
+            batch.delete::<VersionRecord>(&record::version_key(account, name, *number))?;
+        }
+        for alias in entry.aliases.keys() {
+            batch.delete::<record::AliasRecord>(&record::alias_key(account, name, alias))?;
+        }
+        for resource in entry.policies.keys() {
+            batch.delete::<Policy>(&permissions::policy_key(account, name, resource.as_ref()))?;
+        }
+        for qualifier in entry.event_configs.keys() {
+            batch.delete::<EventInvokeConfig>(&record::key_of(account, name, qualifier))?;
+        }
+        if entry.stored.last_version > 0 {
+            let former = FormerFunction { last_version: entry.stored.last_version };
+            batch.put(entry.stored.key(), &former)?;
+        }
+        self.write(batch, &entry.latest.arn).await?;
+        let mut index = self.index_mut();
+        index.remove(account, name);
+        self.0.concurrency.reserve(account, name, None);
+        for version in entry.all_versions() {
+            self.announce(version, None);
+        }
+        Ok(())
     }
 
     /// Waits for the changes that are being made; later ones are refused. Before the store is closed.
@@ -253,27 +411,31 @@ impl FunctionRegistry {
         self.0.tasks.wait().await;
     }
 
-    /// Stores a function's new record in the place of `old`, then shows it to everybody.
-    async fn commit(
+    /// A batch that is only applied if the function's record is as it is known. It always is, unless somebody else
+    /// writes to the store.
+    fn batch(&self, entry: &Entry) -> Result<Batch, FunctionError> {
+        let mut batch = Batch::new();
+        batch.expect(entry.stored.key(), Some(&entry.stored))?;
+        Ok(batch)
+    }
+
+    async fn write(&self, batch: Batch, arn: &FunctionArn) -> Result<(), FunctionError> {
+        self.0.store.batch(batch).await.map_err(|error| match error {
+            StoreError::Conflict { .. } => FunctionError::UpdateInProgress { arn: arn.clone() },
+            error => error.into(),
+        })
+    }
+
+    /// Writes a batch that holds the function's new record, and reads that back as it is stored. The function's gate is
+    /// held, so that it is this one.
+    async fn write_record(
         &self,
+        batch: Batch,
         arn: &FunctionArn,
-        old: Option<&Stored<FunctionRecord>>,
-        new: FunctionRecord,
-        state: State,
-    ) -> Result<Arc<FunctionVersion>, FunctionError> {
+    ) -> Result<Stored<FunctionRecord>, FunctionError> {
+        self.write(batch, arn).await?;
         let key = record::key(arn.account, &arn.name);
-        let stored = self.0.store.compare_and_swap(&key, old, new).await.map_err(|error| match error {
-            StoreError::Conflict { .. } if old.is_none() => {
-                FunctionError::AlreadyExists { name: arn.name.clone() }
-            }
-            error => in_progress(error, arn),
-        })?;
-        let version = Arc::new(FunctionVersion::latest(arn.clone(), stored.value(), state));
-        let mut index = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.put(Entry { stored, version: version.clone() });
-        // Under the lock, so that changes are announced in the order in which they became visible.
-        announce(&self.0.changes, &version, Some(version.revision_id));
-        Ok(version)
+        self.0.store.get(&key)?.ok_or_else(|| FunctionError::NotFound { arn: arn.clone() })
     }
 
     /// Runs a change to its end, whether or not the caller still waits.
@@ -293,16 +455,28 @@ impl FunctionRegistry {
         }
     }
 
-    /// The function that a change is meant for.
-    fn entry(&self, reference: &FunctionReference) -> Result<Entry, FunctionError> {
-        // Finds what is wrong with the reference in the same words.
+    /// The function that a change is meant for, as it is now.
+    fn entry(&self, account: AccountId, name: &FunctionName) -> Result<Entry, FunctionError> {
+        let entry = self.index().get(account, name).cloned();
+        entry.ok_or_else(|| FunctionError::NotFound { arn: self.arn(account, name) })
+    }
+
+    /// The function of a reference whose qualifier, if it has one, is `$LATEST`.
+    fn latest_of(&self, reference: &FunctionReference) -> Result<(AccountId, FunctionName), FunctionError> {
         let version = self.resolve(reference, None)?;
-        let entry = self.index().get(version.account(), version.name()).cloned();
-        entry.ok_or_else(|| FunctionError::NotFound { arn: version.arn.clone() })
+        match version.version {
+            Version::Latest => Ok((version.account(), version.name().clone())),
+            Version::Number(_) => Err(InvalidField::new(
+                "function_name",
+                "This operation is permitted on Lambda functions only. Aliases and versions do not support this \
+                 operation. Please specify either a function name or an unqualified function ARN.",
+            )
+            .into()),
+        }
     }
 
     fn account_of(&self, reference: &FunctionReference) -> Result<AccountId, FunctionError> {
-        let RegistryOptions { region, account } = &self.0.options;
+        let RegistryOptions { region, account, .. } = &self.0.options;
         if let Some(other) = reference.foreign_region(region) {
             return Err(FunctionError::OtherRegion { region: other.clone(), here: region.clone() });
         }
@@ -314,34 +488,60 @@ impl FunctionRegistry {
         FunctionArn::new(self.0.options.region.clone(), account, name.clone())
     }
 
-    /// The index is whole at every moment, also after a panic elsewhere: each change of it is one insertion or removal.
+    /// The index is whole at every moment, also after a panic elsewhere: each change of it is made of insertions and
+    /// removals that can't fail.
     fn index(&self) -> RwLockReadGuard<'_, Index> {
         self.0.index.read().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// For who has just made a change durable, and holds the function's gate.
+    fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.0.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells subscribers of a version's new generation. Under the index's lock, so that changes are announced in the
+    /// order in which they became visible.
+    fn announce(&self, version: &FunctionVersion, generation: Option<RevisionId>) {
+        let change = FunctionChange {
+            account: version.account(),
+            name: version.name().clone(),
+            version: version.version,
+            generation,
+        };
+        // An error only says that nobody has subscribed.
+        let _ = self.0.changes.send(change);
+    }
 }
 
-fn check_revision(entry: &Entry, expected: Option<RevisionId>) -> Result<(), FunctionError> {
+fn check_revision(current: RevisionId, expected: Option<RevisionId>) -> Result<(), FunctionError> {
     match expected {
-        Some(expected) if expected != entry.version.revision_id => Err(FunctionError::PreconditionFailed),
+        Some(expected) if expected != current => {
+            Err(FunctionError::PreconditionFailed { call: FunctionError::OF_FUNCTION })
+        }
         _ => Ok(()),
     }
 }
 
-fn in_progress(error: StoreError, arn: &FunctionArn) -> FunctionError {
-    match error {
-        StoreError::Conflict { .. } => FunctionError::UpdateInProgress { arn: arn.clone() },
-        error => error.into(),
+/// Code and settings are changed one at a time: the last change must have settled.
+fn check_settled(entry: &Entry) -> Result<(), FunctionError> {
+    if entry.latest.is_changing() {
+        return Err(FunctionError::UpdateInProgress { arn: entry.latest.arn.clone() });
     }
+    Ok(())
 }
 
-fn announce(
-    changes: &broadcast::Sender<FunctionChange>,
-    version: &FunctionVersion,
-    revision: Option<RevisionId>,
-) {
-    let change = FunctionChange { account: version.account(), name: version.name().clone(), revision };
-    // An error only says that nobody has subscribed.
-    let _ = changes.send(change);
+/// How many of something a page has whose caller asks for `limit`; 0 stands for the most.
+fn page_limit(limit: usize) -> usize {
+    if limit == 0 { MAX_PAGE } else { limit.min(MAX_PAGE) }
+}
+
+/// A random number of [0, 1): 53 bits, which is all that an f64 holds.
+fn draw() -> f64 {
+    const BITS: u32 = 53;
+    let random = uuid::Uuid::new_v4().as_u128() & ((1 << BITS) - 1);
+    #[expect(clippy::cast_precision_loss, reason = "so many bits fit")]
+    let (random, all) = (random as f64, (1_u64 << BITS) as f64);
+    random / all
 }
 
 #[cfg(test)]

@@ -1,25 +1,35 @@
 //! Opening the registry: reading all functions, and making sure that their packages are there.
 
-use std::sync::{Arc, RwLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock},
+};
 
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{Semaphore, broadcast, watch};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    FunctionRegistry, FunctionVersion, MAX_UNPACKING, MAX_WAITING_CHANGES, RegistryOptions, Shared, State,
+    FunctionRegistry, FunctionVersion, MAX_UNPACKING, MAX_WAITING_CHANGES, RegistryOptions, Shared,
+    gate::Gates,
     index::{Entry, Index},
-    record::{FunctionRecord, parse_key},
+    layers::Layers,
+    record::{AliasRecord, FunctionRecord, VersionRecord, parse_key},
     upload::Uploads,
 };
 use crate::{
     clock::SharedClock,
-    functions::{FunctionArn, FunctionError, PackageError, PackageStore},
-    store::{Sha256Digest, Store, StoreError, Stored},
+    functions::{
+        Alias, Concurrency, EventInvokeConfig, FunctionArn, FunctionError, FunctionName, PackageError,
+        PackageStore, Policy, Qualifier, Version,
+    },
+    identity::AccountId,
+    store::{Record, Sha256Digest, Store, StoreError, Stored},
 };
 
 impl FunctionRegistry {
-    /// Reads all functions. A package that is missing is unpacked from its archive again; a function whose package can't
-    /// be had is there, but [`State::Failed`].
+    /// Reads all functions and what belongs to them. A package that is missing is unpacked from its archive again; a
+    /// version whose package can't be had is there, but [`super::State::Failed`]. What an earlier life acknowledged and
+    /// did not settle is settled.
     ///
     /// # Errors
     /// The store can't be read, or holds a record that this program does not understand.
@@ -29,44 +39,128 @@ impl FunctionRegistry {
         clock: SharedClock,
         options: RegistryOptions,
     ) -> Result<Self, FunctionError> {
-        let mut index = Index::default();
+        let reader = Reader { store: &store, packages: &packages };
+        let mut entries = HashMap::new();
         for stored in store.scan_all::<FunctionRecord>("") {
             let stored = stored?;
-            let arn = arn_of(&stored, &options)?;
-            let state = match restore(&store, &packages, stored.package).await {
-                Ok(()) => State::Active,
-                Err(error) => {
-                    let source: &dyn std::error::Error = &error;
-                    tracing::error!(function = %arn, package = %stored.package, error = source, "a function has no code");
-                    State::Failed {
-                        reason: format!("The function's package is missing ({error}). Update its code."),
-                    }
-                }
-            };
-            let version = Arc::new(FunctionVersion::latest(arn, stored.value(), state));
-            index.put(Entry { stored, version });
+            let (account, name, _) = parse_key(stored.key()).ok_or_else(|| damaged(&stored))?;
+            let arn = FunctionArn::new(options.region.clone(), account, name.clone());
+            let latest = reader.version(arn, Version::Latest, &stored.latest).await;
+            entries.insert((account, name), Entry::new(stored, Arc::new(latest)));
+        }
+        reader.read_what_belongs_to(&mut entries).await?;
+
+        let concurrency = Concurrency::new(options.concurrency);
+        let layers = Layers::read(&store, &options.region)?;
+        for package in layers.packages() {
+            if let Err(error) = restore(&store, &packages, package).await {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(%package, error, "a layer has no content");
+            }
+        }
+        let mut index = Index::with_layers(layers);
+        let mut unsettled = Vec::new();
+        for ((account, name), entry) in entries {
+            if let Some(share) = entry.stored.reserved_concurrency {
+                concurrency.reserve(account, &name, Some(share));
+            }
+            if entry.all_versions().any(|version| version.is_changing()) {
+                unsettled.push((account, name));
+            }
+            index.insert(entry);
         }
         tracing::info!(functions = index.len(), "functions loaded");
         let (changes, _) = broadcast::channel(MAX_WAITING_CHANGES);
-        Ok(Self(Arc::new(Shared {
+        let account = options.account;
+        let shared = Arc::new(Shared {
             options,
             store,
             packages,
             clock,
             index: RwLock::new(index),
+            gates: Gates::default(),
+            shares: tokio::sync::Mutex::default(),
+            layer_gate: tokio::sync::Mutex::default(),
+            concurrency,
             changes,
+            shown: watch::Sender::new(()),
             uploads: Uploads::default(),
             unpacking: Semaphore::new(MAX_UNPACKING),
             tasks: TaskTracker::new(),
-        })))
+        });
+        let registry = Self(shared, account);
+        for (account, name) in unsettled {
+            registry.settle(account, &name).await?;
+        }
+        Ok(registry)
     }
 }
 
-fn arn_of(stored: &Stored<FunctionRecord>, options: &RegistryOptions) -> Result<FunctionArn, StoreError> {
-    let damaged =
-        || StoreError::DamagedRecord { tree: "functions", key: stored.key().to_owned(), source: None };
-    let (account, name) = parse_key(stored.key()).ok_or_else(damaged)?;
-    Ok(FunctionArn::new(options.region.clone(), account, name))
+type Entries = HashMap<(AccountId, FunctionName), Entry>;
+
+struct Reader<'a> {
+    store: &'a Store,
+    packages: &'a PackageStore,
+}
+
+impl Reader<'_> {
+    async fn read_what_belongs_to(&self, entries: &mut Entries) -> Result<(), FunctionError> {
+        for stored in self.store.scan_all::<VersionRecord>("") {
+            let stored = stored?;
+            let (entry, qualifier) = owner(entries, &stored)?;
+            let Some(Qualifier::Version(Version::Number(number))) = qualifier else {
+                return Err(damaged(&stored).into());
+            };
+            let version = self.version(entry.latest.arn.clone(), Version::Number(number), &stored).await;
+            entry.versions.insert(number, Arc::new(version));
+        }
+        for stored in self.store.scan_all::<AliasRecord>("") {
+            let stored = stored?;
+            let (entry, qualifier) = owner(entries, &stored)?;
+            let Some(Qualifier::Alias(name)) = qualifier else { return Err(damaged(&stored).into()) };
+            let alias = Alias::of_record(&entry.latest.arn, name.clone(), &stored);
+            entry.aliases.insert(name, Arc::new(alias));
+        }
+        for stored in self.store.scan_all::<Policy>("") {
+            let stored = stored?;
+            let (entry, qualifier) = owner(entries, &stored)?;
+            entry.policies.insert(qualifier, Arc::new(stored.into_value()));
+        }
+        for stored in self.store.scan_all::<EventInvokeConfig>("") {
+            let stored = stored?;
+            let (entry, qualifier) = owner(entries, &stored)?;
+            let qualifier = qualifier.ok_or_else(|| damaged(&stored))?;
+            entry.event_configs.insert(qualifier, Arc::new(stored.into_value()));
+        }
+        Ok(())
+    }
+
+    async fn version(&self, arn: FunctionArn, version: Version, record: &VersionRecord) -> FunctionVersion {
+        let layers = record.settings.layers.iter().map(|layer| layer.package);
+        let mut failed = None;
+        for package in std::iter::once(record.package).chain(layers) {
+            if let Err(error) = restore(self.store, self.packages, package).await {
+                let source: &dyn std::error::Error = &error;
+                tracing::error!(function = %arn, %version, %package, error = source, "a function has no code");
+                failed = Some(format!("The function's package is missing ({error}). Update its code."));
+            }
+        }
+        FunctionVersion::of_record(arn, version, record, failed)
+    }
+}
+
+/// The function that a record belongs to. There always is one: what belongs to it is deleted with it.
+fn owner<'a, R: Record>(
+    entries: &'a mut Entries,
+    stored: &Stored<R>,
+) -> Result<(&'a mut Entry, Option<Qualifier>), StoreError> {
+    let (account, name, qualifier) = parse_key(stored.key()).ok_or_else(|| damaged(stored))?;
+    let entry = entries.get_mut(&(account, name)).ok_or_else(|| damaged(stored))?;
+    Ok((entry, qualifier))
+}
+
+fn damaged<R: Record>(stored: &Stored<R>) -> StoreError {
+    StoreError::DamagedRecord { tree: R::TREE, key: stored.key().to_owned(), source: None }
 }
 
 /// Makes sure that a package is unpacked.

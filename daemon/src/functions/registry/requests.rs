@@ -1,60 +1,28 @@
-//! What the registry is asked for, in types that were checked at the door.
+//! What the registry is asked for, in types that were checked at the door, and what it answers.
 
 use std::sync::Arc;
 
 use super::version::FunctionVersion;
 use crate::{
     functions::{
-        Description, Environment, EphemeralStorageMb, FunctionName, Handler, MemoryMb, RevisionId, RoleArn,
-        RuntimeName, TimeoutSeconds,
+        Architecture, FunctionArn, FunctionName, LayerVersionArn, RevisionId, Settings, Tags, Version,
     },
     identity::AccountId,
 };
 
-/// A function to create. Its runtime is known and built: who asks has made sure.
+/// A function to create.
 #[derive(Clone, Debug)]
 pub struct CreateFunction {
     /// Its name.
     pub name: FunctionName,
-    /// What runs it.
-    pub runtime: RuntimeName,
-    /// Where the runtime finds the handler.
-    pub handler: Handler,
-    /// The execution role, if any.
-    pub role: Option<RoleArn>,
-    /// For people.
-    pub description: Description,
-    /// How long an invocation may take.
-    pub timeout: TimeoutSeconds,
-    /// Memory of a sandbox.
-    pub memory: MemoryMb,
-    /// Size of /tmp.
-    pub ephemeral_storage: EphemeralStorageMb,
-    /// Variables.
-    pub environment: Environment,
-}
-
-/// Settings to change; `None` leaves one as it is. A runtime is known and built: who asks has made sure.
-#[derive(Clone, Debug, Default)]
-pub struct UpdateConfiguration {
-    /// What runs the function.
-    pub runtime: Option<RuntimeName>,
-    /// Where the runtime finds the handler.
-    pub handler: Option<Handler>,
-    /// The execution role; `Some(None)` takes it away.
-    pub role: Option<Option<RoleArn>>,
-    /// For people.
-    pub description: Option<Description>,
-    /// How long an invocation may take.
-    pub timeout: Option<TimeoutSeconds>,
-    /// Memory of a sandbox.
-    pub memory: Option<MemoryMb>,
-    /// Size of /tmp.
-    pub ephemeral_storage: Option<EphemeralStorageMb>,
-    /// All variables; those that are not among them go.
-    pub environment: Option<Environment>,
-    /// If set, the update is refused unless the function is at this revision.
-    pub revision_id: Option<RevisionId>,
+    /// Its settings. Those of `layers` here are not looked at.
+    pub settings: Settings,
+    /// The layer versions to lay under /opt, the first at the bottom.
+    pub layers: Vec<LayerVersionArn>,
+    /// Its tags.
+    pub tags: Tags,
+    /// Whether to publish it as a version, too.
+    pub publish: bool,
 }
 
 /// How to replace a function's code.
@@ -64,6 +32,28 @@ pub struct UpdateCode {
     pub revision_id: Option<RevisionId>,
     /// Checks everything and changes nothing.
     pub dry_run: bool,
+    /// The processor that the new code is for, if it is said.
+    pub architecture: Option<Architecture>,
+    /// Whether to publish it as a version, too.
+    pub publish: bool,
+}
+
+/// A function after a change of its code.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// What `$LATEST` is now.
+    pub latest: Arc<FunctionVersion>,
+    /// The version that was published with it.
+    pub published: Option<Arc<FunctionVersion>>,
+}
+
+/// A version that was found, and what it was asked for by.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The version.
+    pub version: Arc<FunctionVersion>,
+    /// The ARN as it was asked for: without a qualifier, or with that version or alias.
+    pub arn: FunctionArn,
 }
 
 /// Some functions in the order of their names.
@@ -75,15 +65,37 @@ pub struct FunctionPage {
     pub next: Option<FunctionName>,
 }
 
-/// A function changed.
+/// Some things in their order, and where to go on: after `next`. `None` at the end.
+#[derive(Clone, Debug)]
+pub struct Page<T, Marker> {
+    /// The things.
+    pub items: Vec<T>,
+    /// Where the next page goes on.
+    pub next: Option<Marker>,
+}
+
+impl<T, Marker> Page<T, Marker> {
+    /// The first `limit` of what there is.
+    pub(super) fn of(all: impl Iterator<Item = T>, limit: usize, marker: impl Fn(&T) -> Marker) -> Self {
+        let mut items: Vec<T> = all.take(limit.saturating_add(1)).collect();
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(marker);
+        Self { items, next }
+    }
+}
+
+/// A version of a function changed: its code, or its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionChange {
     /// The account that owns it.
     pub account: AccountId,
     /// The function.
     pub name: FunctionName,
-    /// Its revision now; every other is obsolete. `None` if the function was deleted.
-    pub revision: Option<RevisionId>,
+    /// The version of it.
+    pub version: Version,
+    /// Its generation now; every other is obsolete. `None` if it was deleted.
+    pub generation: Option<RevisionId>,
 }
 
 /// What garbage collection removed, or would.

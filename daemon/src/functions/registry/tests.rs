@@ -12,7 +12,11 @@ use zip::{ZipWriter, write::SimpleFileOptions};
 use super::*;
 use crate::{
     clock::{Clock as _, FixedClock},
-    functions::{MemoryMb, PackageError, PackageLimits, TimeoutSeconds, Version},
+    functions::{
+        CompatibleRuntime, CreateAlias, Description, Destinations, ErrorKind, EventInvokeSettings,
+        LayerVersion, LayerVersionArn, PackageError, PackageLimits, PublishLayer, Routing, Settings,
+        Statement, Tags, UpdateAlias, UpdateConfiguration,
+    },
     store::{Sha256Digest, StoreOptions},
 };
 
@@ -54,9 +58,24 @@ impl World {
         upload.finish().await.unwrap()
     }
 
+    /// Creates a function and waits until that has settled.
     async fn create(&self, name: &str, archive: &[u8]) -> Result<Arc<FunctionVersion>, FunctionError> {
         let code = self.upload(archive).await;
-        self.registry.create(function(name), code).await
+        self.registry.create(function(name), code).await?;
+        self.registry.settled(&reference(name), None).await
+    }
+
+    /// Changes settings of the function `hello` and waits until that has settled.
+    async fn configure(&self, update: UpdateConfiguration) -> Arc<FunctionVersion> {
+        self.registry.update_configuration(&reference("hello"), update).await.unwrap();
+        self.registry.settled(&reference("hello"), None).await.unwrap()
+    }
+
+    /// Replaces the code of the function `hello` and waits until that has settled.
+    async fn recode(&self, archive: &[u8]) -> Arc<FunctionVersion> {
+        let code = self.upload(archive).await;
+        self.registry.update_code(&reference("hello"), UpdateCode::default(), code).await.unwrap();
+        self.registry.settled(&reference("hello"), None).await.unwrap()
     }
 
     async fn blobs(&self) -> Vec<Sha256Digest> {
@@ -98,16 +117,17 @@ fn hostile_archive() -> Vec<u8> {
 }
 
 fn function(name: &str) -> CreateFunction {
+    let variables = BTreeMap::from([("PASSWORD".to_owned(), "hunter2".to_owned())]);
     CreateFunction {
         name: name.parse().unwrap(),
-        runtime: "python3.13".parse().unwrap(),
-        handler: "app.handler".parse().unwrap(),
-        role: None,
-        description: "a test".parse().unwrap(),
-        timeout: TimeoutSeconds::default(),
-        memory: MemoryMb::default(),
-        ephemeral_storage: Default::default(),
-        environment: BTreeMap::from([("PASSWORD".to_owned(), "hunter2".to_owned())]).try_into().unwrap(),
+        settings: Settings {
+            description: "a test".parse().unwrap(),
+            environment: Some(variables.try_into().unwrap()),
+            ..Settings::new("python3.13".parse().unwrap(), "app.handler".parse().unwrap())
+        },
+        layers: Vec::new(),
+        tags: Tags::default(),
+        publish: false,
     }
 }
 
@@ -179,8 +199,9 @@ async fn functions_survive_a_restart() {
     let world = World::new().await;
     let hello = world.create("hello", &archive("x")).await.unwrap();
     let gone = world.create("gone", &archive("y")).await.unwrap();
-    let hello = world.registry.update_configuration(&hello.arn.clone().into(), memory(512)).await.unwrap();
-    world.registry.delete(&gone.arn.clone().into()).await.unwrap();
+    assert!(world.registry.is_current(&hello));
+    let hello = world.configure(memory(512)).await;
+    world.registry.delete(&gone.arn.clone().into(), None).await.unwrap();
     let world = world.reopened().await;
     assert_eq!(world.registry.len(), 1);
     assert_eq!(*world.registry.resolve(&reference("hello"), None).unwrap(), *hello);
@@ -225,8 +246,8 @@ async fn of_concurrent_creations_of_one_name_exactly_one_wins() {
             .flat_map(|result| result.as_ref().err())
             .all(|error| { matches!(error, FunctionError::AlreadyExists { .. }) })
     );
-    assert!(world.registry.is_current(winners[0]));
-    let winner = winners[0].package;
+    assert!(world.registry.is_current(&winners[0].latest));
+    let winner = winners[0].latest.package;
     world.registry.collect_garbage(false).await.unwrap();
     world.assert_packages(vec![winner]).await;
 }
@@ -263,13 +284,17 @@ async fn only_the_settings_that_are_given_change() {
         role: Some(Some("arn:aws:iam::123456789012:role/x".parse().unwrap())),
         ..memory(256)
     };
-    let after = world.registry.update_configuration(&reference("hello"), update).await.unwrap();
+    let after = world.configure(update).await;
     assert_ne!(after.revision_id, before.revision_id);
     let expected = FunctionVersion {
         revision_id: after.revision_id,
-        handler: "other.handler".parse().unwrap(),
-        role: Some("arn:aws:iam::123456789012:role/x".parse().unwrap()),
-        memory: 256.try_into().unwrap(),
+        generation: after.generation,
+        settings: Settings {
+            handler: "other.handler".parse().unwrap(),
+            role: Some("arn:aws:iam::123456789012:role/x".parse().unwrap()),
+            memory: 256.try_into().unwrap(),
+            ..before.settings.clone()
+        },
         last_modified: before.last_modified + Duration::HOUR,
         ..(*before).clone()
     };
@@ -281,15 +306,15 @@ async fn only_the_settings_that_are_given_change() {
 async fn an_update_of_a_stale_revision_changes_nothing() {
     let world = World::new().await;
     let stale = world.create("hello", &archive("x")).await.unwrap().revision_id;
-    let current = world.registry.update_configuration(&reference("hello"), memory(256)).await.unwrap();
+    let current = world.configure(memory(256)).await;
 
     let update = UpdateConfiguration { revision_id: Some(stale), ..memory(512) };
     let error = world.registry.update_configuration(&reference("hello"), update).await.unwrap_err();
-    assert!(matches!(error, FunctionError::PreconditionFailed), "{error:?}");
+    assert!(matches!(error, FunctionError::PreconditionFailed { .. }), "{error:?}");
     let code = world.upload(&archive("y")).await;
-    let update = UpdateCode { revision_id: Some(stale), dry_run: false };
+    let update = UpdateCode { revision_id: Some(stale), ..UpdateCode::default() };
     let error = world.registry.update_code(&reference("hello"), update, code).await.unwrap_err();
-    assert!(matches!(error, FunctionError::PreconditionFailed), "{error:?}");
+    assert!(matches!(error, FunctionError::PreconditionFailed { .. }), "{error:?}");
 
     let world = world.reopened().await;
     assert_eq!(*world.registry.resolve(&reference("hello"), None).unwrap(), *current);
@@ -325,10 +350,10 @@ async fn no_concurrent_update_is_lost() {
     }
     let done: Vec<_> = updates.join_all().await.into_iter().flatten().collect();
     assert!(!done.is_empty());
-    let now = world.registry.resolve(&reference("hello"), None).unwrap();
+    let now = world.registry.settled(&reference("hello"), None).await.unwrap();
     let world = world.reopened().await;
     assert_eq!(*world.registry.resolve(&reference("hello"), None).unwrap(), *now);
-    for (number, _) in done.iter().filter(|(_, version)| version.revision_id == now.revision_id) {
+    for (number, _) in done.iter().filter(|(_, version)| version.generation == now.generation) {
         assert!(now.memory.get() == 1000 + number || now.timeout.get() == 100 + number);
     }
     // A setting is either the default or one that was acknowledged.
@@ -343,9 +368,8 @@ async fn no_concurrent_update_is_lost() {
 async fn new_code_takes_the_place_of_the_old() {
     let world = World::new().await;
     let before = world.create("hello", &archive("old")).await.unwrap();
-    let code = world.upload(&archive("new")).await;
-    let digest = code.digest();
-    let after = world.registry.update_code(&reference("hello"), UpdateCode::default(), code).await.unwrap();
+    let digest = Sha256Digest::of(&archive("new"));
+    let after = world.recode(&archive("new")).await;
     assert_eq!(after.package, digest);
     assert_ne!(after.revision_id, before.revision_id);
     assert_eq!(after.environment, before.environment);
@@ -371,11 +395,12 @@ async fn refused_code_leaves_the_function_as_it_is() {
 async fn a_dry_run_checks_everything_and_changes_nothing() {
     let world = World::new().await;
     let before = world.create("hello", &archive("old")).await.unwrap();
-    let dry_run = UpdateCode { dry_run: true, revision_id: Some(before.revision_id) };
+    let dry_run =
+        UpdateCode { dry_run: true, revision_id: Some(before.revision_id), ..UpdateCode::default() };
     let code = world.upload(&archive("new")).await;
     let digest = code.digest();
     let would_be = world.registry.update_code(&reference("hello"), dry_run, code).await.unwrap();
-    assert_eq!((would_be.package, would_be.revision_id), (digest, before.revision_id));
+    assert_eq!((would_be.latest.package, would_be.latest.revision_id), (digest, before.revision_id));
     let code = world.upload(&hostile_archive()).await;
     world.registry.update_code(&reference("hello"), dry_run, code).await.unwrap_err();
     let code = world.upload(&archive("new")).await;
@@ -389,11 +414,11 @@ async fn a_dry_run_checks_everything_and_changes_nothing() {
 async fn a_deleted_function_is_gone_and_its_name_is_free() {
     let world = World::new().await;
     let first = world.create("hello", &archive("x")).await.unwrap();
-    let error = world.registry.delete(&reference("hello:$LATEST")).await.unwrap_err();
+    let error = world.registry.delete(&reference("hello:$LATEST"), None).await.unwrap_err();
     assert!(matches!(error, FunctionError::InvalidField(_)), "{error:?}");
-    world.registry.delete(&reference("hello")).await.unwrap();
+    world.registry.delete(&reference("hello"), None).await.unwrap();
     for missing in [
-        world.registry.delete(&reference("hello")).await.unwrap_err(),
+        world.registry.delete(&reference("hello"), None).await.unwrap_err(),
         world.registry.update_configuration(&reference("hello"), memory(256)).await.unwrap_err(),
         world.registry.resolve(&reference("hello"), None).unwrap_err(),
     ] {
@@ -418,13 +443,13 @@ async fn index_and_store_agree_after_any_mix_of_changes() {
                         drop(registry.create(function("hello"), code).await);
                     }
                     1 => drop(registry.update_configuration(&reference("hello"), memory(128 + round)).await),
-                    _ => drop(registry.delete(&reference("hello")).await),
+                    _ => drop(registry.delete(&reference("hello"), None).await),
                 }
             }
         });
     }
     changes.join_all().await;
-    let before = world.registry.resolve(&reference("hello"), None).ok();
+    let before = world.registry.settled(&reference("hello"), None).await.ok();
     let world = world.reopened().await;
     assert_eq!(world.registry.resolve(&reference("hello"), None).ok(), before);
 }
@@ -454,12 +479,13 @@ async fn subscribers_learn_of_every_change_in_order() {
     let world = World::new().await;
     let mut changes = world.registry.subscribe();
     let created = world.create("hello", &archive("x")).await.unwrap();
-    let updated = world.registry.update_configuration(&reference("hello"), memory(256)).await.unwrap();
+    let updated = world.configure(memory(256)).await;
     world.create("hello", &archive("x")).await.unwrap_err();
-    world.registry.delete(&reference("hello")).await.unwrap();
-    for revision in [Some(created.revision_id), Some(updated.revision_id), None] {
+    world.registry.delete(&reference("hello"), None).await.unwrap();
+    for generation in [Some(created.generation), Some(updated.generation), None] {
         let change = changes.recv().await.unwrap();
-        assert_eq!((change.name.as_str(), change.revision), ("hello", revision));
+        assert_eq!((change.name.as_str(), change.version), ("hello", Version::Latest));
+        assert_eq!(change.generation, generation);
     }
     assert!(changes.try_recv().is_err());
 }
@@ -470,7 +496,7 @@ async fn garbage_collection_spares_what_is_referenced_pinned_or_being_uploaded()
     let kept = world.create("kept", &archive("kept")).await.unwrap();
     let gone = world.create("gone", &archive("gone")).await.unwrap();
     let pin = world.registry.packages().pin(gone.package).unwrap();
-    world.registry.delete(&reference("gone")).await.unwrap();
+    world.registry.delete(&reference("gone"), None).await.unwrap();
 
     assert_eq!(world.registry.collect_garbage(false).await.unwrap(), Collected::default());
     world.assert_packages(vec![kept.package, gone.package]).await;
@@ -500,11 +526,11 @@ async fn functions_that_share_a_package_keep_it_until_the_last_goes() {
     let one = world.create("one", &archive("same")).await.unwrap();
     world.create("two", &archive("same")).await.unwrap();
     world.assert_packages(vec![one.package]).await;
-    world.registry.delete(&reference("one")).await.unwrap();
+    world.registry.delete(&reference("one"), None).await.unwrap();
     world.registry.collect_garbage(false).await.unwrap();
     world.assert_packages(vec![one.package]).await;
     let before = world.registry.package_bytes().await.unwrap();
-    world.registry.delete(&reference("two")).await.unwrap();
+    world.registry.delete(&reference("two"), None).await.unwrap();
     let collected = world.registry.collect_garbage(false).await.unwrap();
     assert_eq!(collected, Collected { packages: 1, bytes: before });
     assert_eq!(world.registry.package_bytes().await.unwrap(), 0);
@@ -541,10 +567,9 @@ async fn a_function_whose_package_is_lost_for_good_says_so_until_it_gets_code() 
         "{:?}",
         lost.state
     );
-    let changed = world.registry.update_configuration(&reference("hello"), memory(256)).await.unwrap();
+    let changed = world.configure(memory(256)).await;
     assert_eq!(changed.state, lost.state);
-    let code = world.upload(&archive("y")).await;
-    let found = world.registry.update_code(&reference("hello"), UpdateCode::default(), code).await.unwrap();
+    let found = world.recode(&archive("y")).await;
     assert_eq!(found.state, State::Active);
 }
 
@@ -571,4 +596,632 @@ async fn no_secret_is_in_debug_output() {
     let version = world.create("hello", &archive("x")).await.unwrap();
     let shown = format!("{version:?} {:?} {:?}", world.registry, function("hello"));
     assert!(shown.contains("PASSWORD") && !shown.contains("hunter2"), "{shown}");
+}
+
+async fn publish(world: &World) -> Arc<FunctionVersion> {
+    world.registry.publish(&reference("hello"), PublishVersion::default()).await.unwrap()
+}
+
+fn alias(name: &str, version: &str) -> CreateAlias {
+    CreateAlias {
+        name: name.parse().unwrap(),
+        version: version.parse().unwrap(),
+        routing: None,
+        description: Description::default(),
+    }
+}
+
+fn executed(world: &World, text: &str) -> String {
+    world.registry.resolve(&reference(text), None).unwrap().version.to_string()
+}
+
+#[tokio::test]
+async fn a_new_function_is_pending_until_it_has_settled() {
+    let world = World::new().await;
+    let code = world.upload(&archive("x")).await;
+    let created = world.registry.create(function("hello"), code).await.unwrap();
+    assert_eq!(created.latest.state, State::Pending);
+    assert_eq!(created.latest.last_update_status, None);
+    assert_eq!(created.latest.state.reason().unwrap().text, "The function is being created.");
+    let settled = world.registry.settled(&reference("hello"), None).await.unwrap();
+    assert_eq!(
+        (&settled.state, settled.last_update_status),
+        (&State::Active, Some(LastUpdateStatus::Successful))
+    );
+    assert_ne!(settled.revision_id, created.latest.revision_id);
+    assert!(world.registry.is_current(&created.latest), "it is the same code");
+}
+
+#[tokio::test]
+async fn an_update_is_in_progress_until_it_has_settled_and_no_other_is_made_meanwhile() {
+    let world = World::new().await;
+    world.create("hello", &archive("x")).await.unwrap();
+    let updated = world.registry.update_configuration(&reference("hello"), memory(256)).await.unwrap();
+    assert_eq!(updated.last_update_status, Some(LastUpdateStatus::InProgress));
+    let again = world.registry.update_configuration(&reference("hello"), memory(512)).await;
+    if let Err(error) = again {
+        assert_eq!(
+            error.to_string(),
+            "The operation cannot be performed at this time. An update is in progress for resource: \
+             arn:aws:lambda:us-east-1:000000000000:function:hello"
+        );
+    }
+    let settled = world.registry.settled(&reference("hello"), None).await.unwrap();
+    assert_eq!(settled.last_update_status, Some(LastUpdateStatus::Successful));
+    assert_ne!(settled.revision_id, updated.revision_id);
+}
+
+#[tokio::test]
+async fn versions_keep_what_they_were_published_with() {
+    let world = World::new().await;
+    world.create("hello", &archive("one")).await.unwrap();
+    let one = publish(&world).await;
+    assert_eq!(one.qualified_arn().to_string(), "arn:aws:lambda:us-east-1:000000000000:function:hello:1");
+    world.recode(&archive("two")).await;
+    world.configure(memory(256)).await;
+    let two = publish(&world).await;
+    assert_eq!(two.version.to_string(), "2");
+    assert_eq!(*world.registry.resolve(&reference("hello:1"), None).unwrap(), *one);
+    assert!(world.registry.is_current(&one) && one.package != two.package);
+    assert_eq!((one.memory.get(), two.memory.get()), (128, 256));
+    world.registry.collect_garbage(false).await.unwrap();
+    world.assert_packages(vec![one.package, two.package]).await;
+    let listed = world.registry.list_versions(&reference("hello"), None, 2).unwrap();
+    let names: Vec<String> = listed.items.iter().map(|version| version.version.to_string()).collect();
+    assert_eq!(names, ["$LATEST", "1"]);
+    let rest = world.registry.list_versions(&reference("hello"), listed.next, 0).unwrap();
+    assert_eq!((rest.items.len(), rest.next), (1, None));
+    let world = world.reopened().await;
+    assert_eq!(*world.registry.resolve(&reference("hello:1"), None).unwrap(), *one);
+    assert_eq!(*world.registry.resolve(&reference("hello:2"), None).unwrap(), *two);
+    let all = world.registry.list_all_versions(None, 0);
+    assert_eq!(all.items.len(), 3);
+}
+
+#[tokio::test]
+async fn publishing_what_has_not_changed_makes_nothing_new() {
+    let world = World::new().await;
+    let created = world.create("hello", &archive("x")).await.unwrap();
+    let own = PublishVersion { description: Some("one".parse().unwrap()), ..PublishVersion::default() };
+    let one = world.registry.publish(&reference("hello"), own).await.unwrap();
+    assert_eq!(one.description.as_str(), "one");
+    assert_eq!(*publish(&world).await, *one);
+    let latest = world.registry.resolve(&reference("hello"), None).unwrap();
+    assert_ne!(latest.revision_id, created.revision_id, "publishing is a change of $LATEST");
+    assert_eq!(latest.description.as_str(), "a test");
+    world
+        .configure(UpdateConfiguration { description: Some("new".parse().unwrap()), ..Default::default() })
+        .await;
+    assert_eq!(publish(&world).await.version.to_string(), "2");
+}
+
+#[tokio::test]
+async fn a_version_is_published_only_of_what_is_expected() {
+    let world = World::new().await;
+    let created = world.create("hello", &archive("x")).await.unwrap();
+    let publish = |publish| {
+        let registry = world.registry.clone();
+        async move { registry.publish(&reference("hello"), publish).await }
+    };
+    let other = PublishVersion { code_sha256: Some("nothing".to_owned()), ..Default::default() };
+    let current = created.package.base64();
+    assert_eq!(
+        publish(other).await.unwrap_err().to_string(),
+        format!(
+            "CodeSHA256 (nothing) is different from current CodeSHA256 in $LATEST ({current}). Please try again with \
+             the CodeSHA256 in $LATEST."
+        )
+    );
+    let stale = PublishVersion { revision_id: Some(RevisionId::expected("wrong")), ..Default::default() };
+    assert_eq!(
+        publish(stale).await.unwrap_err().to_string(),
+        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve \
+         the latest Revision Id"
+    );
+    let right = PublishVersion {
+        code_sha256: Some(current),
+        revision_id: Some(created.revision_id),
+        description: None,
+    };
+    assert_eq!(publish(right).await.unwrap().version.to_string(), "1");
+}
+
+#[tokio::test]
+async fn creating_and_updating_can_publish_at_once() {
+    let world = World::new().await;
+    let code = world.upload(&archive("one")).await;
+    let created =
+        world.registry.create(CreateFunction { publish: true, ..function("hello") }, code).await.unwrap();
+    let one = created.published.unwrap();
+    assert_eq!((one.version.to_string().as_str(), &one.state), ("1", &State::Pending));
+    let one = world.registry.settled(&reference("hello:1"), None).await.unwrap();
+    assert_eq!(one.state, State::Active);
+    world.registry.settled(&reference("hello"), None).await.unwrap();
+    assert_eq!(publish(&world).await.version.to_string(), "1");
+    let code = world.upload(&archive("two")).await;
+    let update = UpdateCode { publish: true, ..UpdateCode::default() };
+    let updated = world.registry.update_code(&reference("hello"), update, code).await.unwrap();
+    assert_eq!(updated.published.unwrap().version.to_string(), "2");
+    let two = world.registry.settled(&reference("hello:2"), None).await.unwrap();
+    let latest = world.registry.settled(&reference("hello"), None).await.unwrap();
+    assert_eq!(two.package, latest.package);
+}
+
+#[tokio::test]
+async fn a_versions_number_is_never_given_again() {
+    let world = World::new().await;
+    world.create("hello", &archive("one")).await.unwrap();
+    publish(&world).await;
+    world.registry.delete(&reference("hello:1"), None).await.unwrap();
+    world.registry.delete(&reference("hello:1"), None).await.unwrap();
+    assert!(world.registry.resolve(&reference("hello:1"), None).is_err());
+    assert_eq!(publish(&world).await.version.to_string(), "2");
+    world.registry.delete(&reference("hello"), None).await.unwrap();
+    assert!(world.registry.resolve(&reference("hello:2"), None).is_err());
+    let world = world.reopened().await;
+    world.create("hello", &archive("one")).await.unwrap();
+    assert_eq!(publish(&world).await.version.to_string(), "3");
+}
+
+#[tokio::test]
+async fn an_alias_leads_to_its_version_wherever_a_name_does() {
+    let world = World::new().await;
+    world.create("hello", &archive("one")).await.unwrap();
+    publish(&world).await;
+    world.recode(&archive("two")).await;
+    publish(&world).await;
+    let live = world.registry.create_alias(&reference("hello"), alias("live", "1")).await.unwrap();
+    assert_eq!(live.arn.to_string(), "arn:aws:lambda:us-east-1:000000000000:function:hello:live");
+    assert_eq!(executed(&world, "hello:live"), "1");
+    let found = world.registry.find(&reference("hello"), Some(&"live".parse().unwrap())).unwrap();
+    assert_eq!(found.arn, live.arn);
+    let move_it = UpdateAlias {
+        version: Some("2".parse().unwrap()),
+        revision_id: Some(live.revision_id),
+        ..UpdateAlias::default()
+    };
+    let moved =
+        world.registry.update_alias(&reference("hello"), live.name.clone(), move_it.clone()).await.unwrap();
+    assert_eq!(executed(&world, "hello:live"), "2");
+    let stale =
+        world.registry.update_alias(&reference("hello"), live.name.clone(), move_it).await.unwrap_err();
+    assert!(matches!(stale, FunctionError::PreconditionFailed { .. }), "{stale:?}");
+    let told = world.registry.delete(&reference("hello:2"), None).await.unwrap_err().to_string();
+    assert_eq!(told, "Unable to delete version 2 because the following aliases reference it: [live]");
+    let world = world.reopened().await;
+    assert_eq!(*world.registry.alias(&reference("hello"), &live.name).unwrap(), *moved);
+    world.registry.delete_alias(&reference("hello"), live.name.clone()).await.unwrap();
+    world.registry.delete_alias(&reference("hello"), live.name.clone()).await.unwrap();
+    assert_eq!(
+        world.registry.alias(&reference("hello"), &live.name).unwrap_err().to_string(),
+        "Cannot find alias arn: arn:aws:lambda:us-east-1:000000000000:function:hello:live"
+    );
+    world.registry.delete(&reference("hello:2"), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn aliases_are_refused_in_lambdas_words() {
+    let world = World::new().await;
+    world.create("hello", &archive("one")).await.unwrap();
+    publish(&world).await;
+    let create = |function: &str, alias: CreateAlias| {
+        let (registry, reference) = (world.registry.clone(), reference(function));
+        async move { registry.create_alias(&reference, alias).await }
+    };
+    let split = |first: &str, second: u64| CreateAlias {
+        routing: Some(Routing { version: second.try_into().unwrap(), weight: 0.5.try_into().unwrap() }),
+        ..alias("split", first)
+    };
+    let arn = "arn:aws:lambda:us-east-1:000000000000:function";
+    for (attempt, told) in [
+        (create("hello", alias("a", "10")).await, format!("Function not found: {arn}:hello:10")),
+        (create("other", alias("a", "1")).await, format!("Function not found: {arn}:other:1")),
+        (create("hello", split("1", 10)).await, format!("Function not found: {arn}:hello:10")),
+        (
+            create("hello", split("1", 1)).await,
+            "Invalid function version 1. Function version 1 is already included in routing configuration."
+                .to_owned(),
+        ),
+        (
+            create("hello", split("$LATEST", 1)).await,
+            "$LATEST is not supported for an alias pointing to more than 1 version".to_owned(),
+        ),
+    ] {
+        assert_eq!(attempt.unwrap_err().to_string(), told);
+    }
+    create("hello", alias("custom", "$LATEST")).await.unwrap();
+    assert_eq!(
+        create("hello", alias("custom", "1")).await.unwrap_err().to_string(),
+        format!("Alias already exists: {arn}:hello:custom")
+    );
+    let update =
+        world.registry.update_alias(&reference("hello"), "no".parse().unwrap(), UpdateAlias::default()).await;
+    assert_eq!(update.unwrap_err().to_string(), format!("Alias not found: {arn}:hello:no"));
+}
+
+#[tokio::test]
+async fn a_split_alias_sends_calls_to_both_versions() {
+    let world = World::new().await;
+    world.create("hello", &archive("one")).await.unwrap();
+    publish(&world).await;
+    world.recode(&archive("two")).await;
+    publish(&world).await;
+    let routing = Routing { version: 2.try_into().unwrap(), weight: 0.5.try_into().unwrap() };
+    let split = CreateAlias { routing: Some(routing), ..alias("split", "1") };
+    world.registry.create_alias(&reference("hello"), split).await.unwrap();
+    let calls: Vec<String> = (0..200)
+        .map(|_| {
+            world.registry.find_for_call(&reference("hello:split"), None).unwrap().version.version.to_string()
+        })
+        .collect();
+    assert!(calls.contains(&"1".to_owned()) && calls.contains(&"2".to_owned()));
+    assert_eq!(executed(&world, "hello:split"), "1");
+    let listed =
+        world.registry.list_aliases(&reference("hello"), Some("2".parse().unwrap()), None, 0).unwrap();
+    assert_eq!(listed.items.len(), 1);
+    assert!(world.registry.delete(&reference("hello:2"), None).await.is_err());
+}
+
+fn permission(id: &str) -> AddPermission {
+    AddPermission {
+        statement: Statement {
+            id: id.parse().unwrap(),
+            principal: "s3.amazonaws.com".parse().unwrap(),
+            action: "lambda:InvokeFunction".parse().unwrap(),
+            source_arn: None,
+            source_account: None,
+            event_source_token: None,
+            organisation: None,
+            url_auth_type: None,
+        },
+        revision_id: None,
+    }
+}
+
+#[tokio::test]
+async fn each_resource_has_a_policy_of_its_own() {
+    let world = World::new().await;
+    world.create("hello", &archive("one")).await.unwrap();
+    publish(&world).await;
+    let live = world.registry.create_alias(&reference("hello"), alias("live", "1")).await.unwrap();
+    let add = |text: &str, add| {
+        let (registry, reference) = (world.registry.clone(), reference(text));
+        async move { registry.add_permission(&reference, None, add).await }
+    };
+    let first = add("hello", permission("s3")).await.unwrap();
+    assert!(
+        first.ends_with(r#""Resource":"arn:aws:lambda:us-east-1:000000000000:function:hello"}"#),
+        "{first}"
+    );
+    assert!(world.registry.policy(&reference("hello:1"), None).is_err());
+    add("hello:1", permission("s3")).await.unwrap();
+    let wrong = AddPermission { revision_id: Some(RevisionId::expected("wrong")), ..permission("s3") };
+    assert_eq!(
+        add("hello:live", wrong).await.unwrap_err().to_string(),
+        "The Revision Id provided does not match the latest Revision Id. Call the GetPolicy API to retrieve the latest \
+         Revision Id"
+    );
+    let right = AddPermission { revision_id: Some(live.revision_id), ..permission("s3") };
+    add("hello:live", right).await.unwrap();
+    add("hello", permission("two")).await.unwrap();
+    let arn = "arn:aws:lambda:us-east-1:000000000000:function";
+    for (text, told) in [
+        (
+            "hello",
+            "The statement id (s3) provided already exists. Please provide a new statement id, or remove the existing \
+             statement."
+                .to_owned(),
+        ),
+        ("hello:$LATEST", "We currently do not support adding policies for $LATEST.".to_owned()),
+        ("hello:42", format!("Function not found: {arn}:hello:42")),
+        ("hello:no", format!("Cannot find alias arn: {arn}:hello:no")),
+        ("other", format!("Function not found: {arn}:other")),
+    ] {
+        assert_eq!(add(text, permission("s3")).await.unwrap_err().to_string(), told);
+    }
+    let world = world.reopened().await;
+    let (policy, _) = world.registry.policy(&reference("hello"), None).unwrap();
+    assert_eq!(policy.statements.len(), 2);
+    let remove = |text: &str, id: &str| {
+        let (registry, reference, id) = (world.registry.clone(), reference(text), id.parse().unwrap());
+        async move { registry.remove_permission(&reference, None, id, None).await }
+    };
+    for (text, told) in [
+        ("hello", "Statement no is not found in resource policy.".to_owned()),
+        ("other", format!("No policy found for: {arn}:other")),
+        ("hello:no", format!("Cannot find alias arn: {arn}:hello:no")),
+    ] {
+        assert_eq!(remove(text, "no").await.unwrap_err().to_string(), told);
+    }
+    remove("hello", "s3").await.unwrap();
+    remove("hello", "two").await.unwrap();
+    assert_eq!(
+        world.registry.policy(&reference("hello"), None).unwrap_err().to_string(),
+        "The resource you requested does not exist."
+    );
+    assert_eq!(
+        remove("hello", "s3").await.unwrap_err().to_string(),
+        "No policy is associated with the given resource."
+    );
+}
+
+#[tokio::test]
+async fn tags_are_the_functions_and_a_change_of_it() {
+    let world = World::new().await;
+    let created = world.create("hello", &archive("one")).await.unwrap();
+    let tags = |pairs: &[(&str, &str)]| -> Tags {
+        let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        pairs.collect::<BTreeMap<_, _>>().try_into().unwrap()
+    };
+    world.registry.tag(&created.arn, tags(&[("a", "1"), ("b", "2")])).await.unwrap();
+    world.registry.tag(&created.arn, tags(&[("b", "3")])).await.unwrap();
+    world.registry.untag(&created.arn, vec!["a".to_owned(), "no".to_owned()]).await.unwrap();
+    let world = world.reopened().await;
+    assert_eq!(world.registry.tags(&created.arn).unwrap(), tags(&[("b", "3")]));
+    assert!(world.registry.is_current(&created));
+    assert_ne!(world.registry.resolve(&reference("hello"), None).unwrap().revision_id, created.revision_id);
+    assert_eq!(
+        world.registry.tags(&created.qualified_arn()).unwrap_err().to_string(),
+        "Tags on function aliases and versions are not supported. Please specify a function ARN."
+    );
+    assert!(world.registry.tag(&created.arn, Tags::default()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_share_of_the_concurrency_lasts_and_goes_with_its_function() {
+    let world = World::new().await;
+    let hello = world.create("hello", &archive("one")).await.unwrap();
+    let reserve = |text: &str, share| {
+        let (registry, reference) = (world.registry.clone(), reference(text));
+        async move { registry.reserve_concurrency(&reference, share).await }
+    };
+    reserve("hello", Some(900)).await.unwrap();
+    assert_eq!(
+        reserve("hello", Some(901)).await.unwrap_err().to_string(),
+        "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below \
+         its minimum value of [100]."
+    );
+    assert_eq!(
+        reserve("other", Some(1)).await.unwrap_err().to_string(),
+        "Function not found: arn:aws:lambda:us-east-1:000000000000:function:other:$LATEST"
+    );
+    assert!(
+        reserve("hello:1", Some(1))
+            .await
+            .unwrap_err()
+            .to_string()
+            .starts_with("This operation is permitted on")
+    );
+    reserve("hello", Some(0)).await.unwrap();
+    let world = world.reopened().await;
+    assert_eq!(world.registry.reserved_concurrency(&reference("hello")).unwrap(), Some(0));
+    assert!(world.registry.concurrency().take(hello.account(), hello.name()).is_err());
+    world.registry.delete(&reference("hello"), None).await.unwrap();
+    world.create("hello", &archive("one")).await.unwrap();
+    assert!(world.registry.concurrency().take(hello.account(), hello.name()).is_ok());
+    assert_eq!(world.registry.usage(hello.account()).functions, 1);
+}
+
+#[tokio::test]
+async fn events_are_configured_for_each_qualifier() {
+    let world = World::new().await;
+    world.create("hello", &archive("one")).await.unwrap();
+    publish(&world).await;
+    let set = |text: &str, settings, unsaid| {
+        let (registry, reference) = (world.registry.clone(), reference(text));
+        async move { registry.set_event_invoke_config(&reference, None, settings, unsaid).await }
+    };
+    let retries = |number: u32| EventInvokeSettings {
+        maximum_retry_attempts: Some(number.try_into().unwrap()),
+        ..EventInvokeSettings::default()
+    };
+    let age = EventInvokeSettings { maximum_event_age: Some(60.try_into().unwrap()), ..Default::default() };
+    let arn = "arn:aws:lambda:us-east-1:000000000000:function";
+    assert_eq!(
+        set("hello", age.clone(), Unsaid::Kept).await.unwrap_err().to_string(),
+        format!("The function {arn}:hello:$LATEST doesn't have an EventInvokeConfig")
+    );
+    set("hello", retries(1), Unsaid::Reset).await.unwrap();
+    let (both, of) = set("hello", age.clone(), Unsaid::Kept).await.unwrap();
+    assert_eq!(of.to_string(), format!("{arn}:hello:$LATEST"));
+    assert!(both.maximum_retry_attempts.is_some() && both.maximum_event_age.is_some());
+    let (reset, _) = set("hello", age, Unsaid::Reset).await.unwrap();
+    assert_eq!(reset.maximum_retry_attempts, None);
+    set("hello:1", retries(0), Unsaid::Reset).await.unwrap();
+    for text in ["other", "hello:2", "hello:no"] {
+        let told = set(text, retries(1), Unsaid::Reset).await.unwrap_err().to_string();
+        assert_eq!(told, "The function doesn't exist.");
+    }
+    let to = |text: &str| EventInvokeSettings {
+        destinations: Some(Destinations { on_success: Some(text.parse().unwrap()), on_failure: None }),
+        ..EventInvokeSettings::default()
+    };
+    let own = format!("{arn}:hello");
+    for (destination, told) in [
+        (own.clone(), "You can't specify the function as a destination for itself.".to_owned()),
+        (format!("{arn}:no"), format!("The destination ARN {arn}:no is invalid.")),
+        (
+            own.replace(":lambda:", ":iam:"),
+            format!(
+                "The provided destination config DestinationConfig(onSuccess=OnSuccess(destination={}), onFailure=null) \
+                 is invalid.",
+                own.replace(":lambda:", ":iam:")
+            ),
+        ),
+    ] {
+        assert_eq!(set("hello", to(&destination), Unsaid::Reset).await.unwrap_err().to_string(), told);
+    }
+    let world = world.reopened().await;
+    assert_eq!(
+        world.registry.list_event_invoke_configs(&reference("hello"), None, 0).unwrap().items.len(),
+        2
+    );
+    world.registry.delete_event_invoke_config(&reference("hello"), None).await.unwrap();
+    assert!(world.registry.delete_event_invoke_config(&reference("hello"), None).await.is_err());
+    assert!(world.registry.event_invoke_config(&reference("hello:1"), None).is_ok());
+}
+
+#[tokio::test]
+async fn nothing_that_belonged_to_a_function_stays_when_it_is_deleted() {
+    let world = World::new().await;
+    world.create("hello", &archive("one")).await.unwrap();
+    publish(&world).await;
+    world.registry.create_alias(&reference("hello"), alias("live", "1")).await.unwrap();
+    for text in ["hello", "hello:1", "hello:live"] {
+        world.registry.add_permission(&reference(text), None, permission("s3")).await.unwrap();
+        let age =
+            EventInvokeSettings { maximum_event_age: Some(60.try_into().unwrap()), ..Default::default() };
+        world.registry.set_event_invoke_config(&reference(text), None, age, Unsaid::Reset).await.unwrap();
+    }
+    world.registry.delete(&reference("hello"), None).await.unwrap();
+    let world = world.reopened().await;
+    let store = &world.store;
+    assert_eq!(store.scan_all::<VersionRecord>("").count(), 0);
+    assert_eq!(store.scan_all::<record::AliasRecord>("").count(), 0);
+    assert_eq!(store.scan_all::<Policy>("").count(), 0);
+    assert_eq!(store.scan_all::<EventInvokeConfig>("").count(), 0);
+    assert_eq!(world.registry.usage(AccountId::DEFAULT), Usage::default());
+    world.registry.collect_garbage(false).await.unwrap();
+    world.assert_packages(vec![]).await;
+}
+
+#[tokio::test]
+async fn what_lambda_does_not_know_is_refused_before_anything_is_kept() {
+    let world = World::new().await;
+    let mut unknown = function("hello");
+    unknown.settings.runtime = "cobol85".parse().unwrap();
+    let code = world.upload(&archive("x")).await;
+    let told = world.registry.create(unknown, code).await.unwrap_err();
+    assert_eq!(told.kind(), ErrorKind::InvalidParameterValue);
+    let missing: LayerVersionArn = "arn:aws:lambda:us-east-1:000000000000:layer:no:1".parse().unwrap();
+    let code = world.upload(&archive("x")).await;
+    let layered = CreateFunction { layers: vec![missing], ..function("hello") };
+    let told = world.registry.create(layered, code).await.unwrap_err();
+    assert_eq!(
+        told.to_string(),
+        "Layer version arn:aws:lambda:us-east-1:000000000000:layer:no:1 does not exist."
+    );
+    world.assert_packages(vec![]).await;
+}
+
+async fn publish_layer(world: &World, name: &str, content: &str) -> Result<Arc<LayerVersion>, FunctionError> {
+    let publish = PublishLayer {
+        name: name.parse().unwrap(),
+        description: Description::default(),
+        license: None,
+        runtimes: Some(CompatibleRuntime::of_list(&["python3.13"]).unwrap()),
+        architectures: None,
+    };
+    let code = world.upload(&archive(content)).await;
+    world.registry.publish_layer(publish, code).await
+}
+
+#[tokio::test]
+async fn layer_versions_are_numbered_and_their_numbers_never_come_again() {
+    let world = World::new().await;
+    let one = publish_layer(&world, "tools", "one").await.unwrap();
+    assert_eq!(one.arn.to_string(), "arn:aws:lambda:us-east-1:000000000000:layer:tools:1");
+    let two = publish_layer(&world, "tools", "two").await.unwrap();
+    let numbers = |world: &World| -> Vec<u64> {
+        let page = world.registry.list_layer_versions(&"tools".parse().unwrap(), None, None, None, 0);
+        page.items.iter().map(|version| version.arn.version.get()).collect()
+    };
+    assert_eq!(numbers(&world), [2, 1]);
+    assert_eq!(world.registry.list_layers(None, None, None, 0).items, std::slice::from_ref(&two));
+    let ruby: CompatibleRuntime = "ruby3.3".parse().unwrap();
+    assert!(world.registry.list_layers(Some(&ruby), None, None, 0).items.is_empty());
+    world.registry.delete_layer_version(two.arn.clone()).await.unwrap();
+    world.registry.delete_layer_version(two.arn.clone()).await.unwrap();
+    world.registry.delete_layer_version(one.arn.clone()).await.unwrap();
+    assert_eq!(
+        world.registry.layer_version(&one.arn).unwrap_err().to_string(),
+        "The resource you requested does not exist."
+    );
+    let world = world.reopened().await;
+    assert_eq!(publish_layer(&world, "tools", "three").await.unwrap().arn.version.get(), 3);
+    assert_eq!(numbers(&world), [3]);
+}
+
+#[tokio::test]
+async fn a_function_keeps_its_layers_though_they_are_deleted() {
+    let world = World::new().await;
+    let layer = publish_layer(&world, "tools", "layer").await.unwrap();
+    let hello = world.create("hello", &archive("code")).await.unwrap();
+    let usage = world.registry.usage(AccountId::DEFAULT);
+    assert_eq!(usage.code_bytes, layer.code_size + hello.code_size);
+    let update = UpdateConfiguration { layers: Some(vec![layer.arn.clone()]), ..Default::default() };
+    let layered = world.configure(update).await;
+    assert_eq!(layered.layers[0].arn, layer.arn);
+    world.registry.delete_layer_version(layer.arn.clone()).await.unwrap();
+    world.registry.collect_garbage(false).await.unwrap();
+    world.assert_packages(vec![layer.package, layered.package]).await;
+    let world = world.reopened().await;
+    assert_eq!(world.registry.resolve(&reference("hello"), None).unwrap().layers, layered.layers);
+    world.configure(UpdateConfiguration { layers: Some(Vec::new()), ..Default::default() }).await;
+    world.registry.collect_garbage(false).await.unwrap();
+    world.assert_packages(vec![layered.package]).await;
+}
+
+#[tokio::test]
+async fn layers_are_refused_in_lambdas_words() {
+    let world = World::new().await;
+    world.create("hello", &archive("code")).await.unwrap();
+    let mut layers = Vec::new();
+    for number in 0..6 {
+        layers.push(
+            publish_layer(&world, &format!("l{number}"), &number.to_string()).await.unwrap().arn.clone(),
+        );
+    }
+    let told = |layers: Vec<LayerVersionArn>| {
+        let registry = world.registry.clone();
+        let update = UpdateConfiguration { layers: Some(layers), ..Default::default() };
+        async move { registry.update_configuration(&reference("hello"), update).await.unwrap_err().to_string() }
+    };
+    assert_eq!(told(layers.clone()).await, "Cannot reference more than 5 layers.");
+    let (first, arn) = (layers[0].clone(), layers[0].to_string());
+    assert_eq!(
+        told(vec![first.clone(), first]).await,
+        format!(
+            "Two different versions of the same layer are not allowed to be referenced in the same function. {arn} and \
+             {arn} are versions of the same layer."
+        )
+    );
+    let elsewhere = arn.replace("us-east-1", "eu-west-1").parse().unwrap();
+    assert_eq!(
+        told(vec![elsewhere]).await,
+        "Layers are not in the same region as the function. Layers are expected to be in region us-east-1."
+    );
+    world.configure(UpdateConfiguration { layers: Some(layers[..5].to_vec()), ..Default::default() }).await;
+}
+
+#[tokio::test]
+async fn who_may_use_a_layer_version_is_in_its_policy() {
+    let world = World::new().await;
+    let layer = publish_layer(&world, "tools", "layer").await.unwrap();
+    let add = |id: &str, revision_id| {
+        let mut add = AddPermission { revision_id, ..permission(id) };
+        add.statement.action = "lambda:GetLayerVersion".parse().unwrap();
+        let (registry, arn) = (world.registry.clone(), layer.arn.clone());
+        async move { registry.add_layer_permission(arn, add).await }
+    };
+    assert_eq!(
+        world.registry.layer_policy(&layer.arn).unwrap_err().to_string(),
+        "No policy is associated with the given resource."
+    );
+    let (_, revision) = add("s1", None).await.unwrap();
+    assert!(matches!(add("s1", None).await.unwrap_err(), FunctionError::StatementExists { .. }));
+    assert_eq!(
+        add("s2", Some(RevisionId::random())).await.unwrap_err().to_string(),
+        "The Revision Id provided does not match the latest Revision Id. Call the GetLayerPolicy API to retrieve the \
+         latest Revision Id"
+    );
+    add("s2", Some(revision)).await.unwrap();
+    let world = world.reopened().await;
+    assert_eq!(world.registry.layer_policy(&layer.arn).unwrap().statements.len(), 2);
+    world.registry.remove_layer_permission(layer.arn.clone(), "s2".parse().unwrap(), None).await.unwrap();
+    let missing = layer.arn.layer.clone().with_version(9.try_into().unwrap());
+    assert_eq!(
+        world.registry.layer_policy(&missing).unwrap_err().to_string(),
+        "Layer version arn:aws:lambda:us-east-1:000000000000:layer:tools:9 does not exist."
+    );
 }

@@ -1,13 +1,12 @@
 //! A function at one moment, as everybody but the registry sees it.
 
+use std::ops::Deref;
+
 use time::OffsetDateTime;
 
-use super::record::FunctionRecord;
+use super::record::{Progress, VersionRecord};
 use crate::{
-    functions::{
-        Description, Environment, EphemeralStorageMb, FunctionArn, FunctionName, Handler, MemoryMb,
-        Qualifier, RevisionId, RoleArn, RuntimeName, TimeoutSeconds, Version,
-    },
+    functions::{FunctionArn, FunctionName, Qualifier, RevisionId, RuntimeManagement, Settings, Version},
     identity::AccountId,
     store::Sha256Digest,
 };
@@ -22,22 +21,10 @@ pub struct FunctionVersion {
     pub version: Version,
     /// Differs from that of every other state.
     pub revision_id: RevisionId,
-    /// What runs it.
-    pub runtime: RuntimeName,
-    /// Where the runtime finds the handler.
-    pub handler: Handler,
-    /// The execution role, if it was given one.
-    pub role: Option<RoleArn>,
-    /// For people.
-    pub description: Description,
-    /// How long an invocation may take.
-    pub timeout: TimeoutSeconds,
-    /// Memory of a sandbox.
-    pub memory: MemoryMb,
-    /// Size of /tmp.
-    pub ephemeral_storage: EphemeralStorageMb,
-    /// Variables. Their values are secrets and print as nothing.
-    pub environment: Environment,
+    /// Stays while code and settings do: two states of one generation run in the same sandboxes.
+    pub generation: RevisionId,
+    /// What its owner set; the value's fields can be read as this one's.
+    pub settings: Settings,
     /// The package: the SHA-256 of the uploaded archive.
     pub package: Sha256Digest,
     /// Bytes of the uploaded archive.
@@ -46,8 +33,18 @@ pub struct FunctionVersion {
     pub last_modified: OffsetDateTime,
     /// Whether it can be invoked.
     pub state: State,
-    /// How the last update went.
-    pub last_update_status: LastUpdateStatus,
+    /// How the last update went; nothing while the function is new.
+    pub last_update_status: Option<LastUpdateStatus>,
+    /// How its runtime is managed.
+    pub runtime_management: RuntimeManagement,
+}
+
+impl Deref for FunctionVersion {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
 }
 
 impl FunctionVersion {
@@ -69,47 +66,60 @@ impl FunctionVersion {
         self.arn.with_qualifier(Qualifier::Version(self.version))
     }
 
-    /// `$LATEST` of a function as it is recorded.
-    pub(super) fn latest(arn: FunctionArn, record: &FunctionRecord, state: State) -> Self {
-        let FunctionRecord {
+    /// Whether what was acknowledged of it is not finished yet.
+    #[must_use]
+    pub fn is_changing(&self) -> bool {
+        self.state == State::Pending || self.last_update_status == Some(LastUpdateStatus::InProgress)
+    }
+
+    /// A version as it is recorded. `failed` says why its package is not there.
+    pub(super) fn of_record(
+        arn: FunctionArn,
+        version: Version,
+        record: &VersionRecord,
+        failed: Option<String>,
+    ) -> Self {
+        let VersionRecord {
             revision_id,
-            runtime,
-            handler,
-            role,
-            description,
-            timeout,
-            memory,
-            ephemeral_storage,
-            environment,
+            generation,
+            settings,
             package,
             code_size,
             last_modified,
+            progress,
+            runtime_management,
         } = record.clone();
+        let state = match (failed, progress) {
+            (Some(reason), _) => State::Failed { reason },
+            (None, Progress::Creating) => State::Pending,
+            (None, Progress::Updating | Progress::Settled) => State::Active,
+        };
+        let last_update_status = match progress {
+            Progress::Creating => None,
+            Progress::Updating => Some(LastUpdateStatus::InProgress),
+            Progress::Settled => Some(LastUpdateStatus::Successful),
+        };
         Self {
             arn,
-            version: Version::Latest,
+            version,
             revision_id,
-            runtime,
-            handler,
-            role,
-            description,
-            timeout,
-            memory,
-            ephemeral_storage,
-            environment,
+            generation,
+            settings,
             package,
             code_size,
             last_modified,
             state,
-            last_update_status: LastUpdateStatus::Successful,
+            last_update_status,
+            runtime_management,
         }
     }
 }
 
-/// Lambda's State. Pending and Inactive do not occur: a function is acknowledged when it can be invoked, and its
-/// package stays.
+/// Lambda's State. Inactive does not occur: a function's package stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
+    /// It was acknowledged and can't be invoked quite yet.
+    Pending,
     /// It can be invoked.
     Active,
     /// It cannot.
@@ -119,10 +129,73 @@ pub enum State {
     },
 }
 
-/// Lambda's LastUpdateStatus. There is one: an update is done when it is acknowledged, and one that fails changes
-/// nothing.
+/// Why a function is in a state that is not the usual one: Lambda's StateReasonCode and StateReason, and those of the
+/// last update.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// Lambda's code.
+    pub code: &'static str,
+    /// For people.
+    pub text: String,
+}
+
+/// What Lambda says of everything that is under way, updates too.
+fn creating() -> Reason {
+    Reason { code: "Creating", text: "The function is being created.".to_owned() }
+}
+
+impl State {
+    /// Lambda's word for it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Active => "Active",
+            Self::Failed { .. } => "Failed",
+        }
+    }
+
+    /// Why it can't be invoked, if that is so for good.
+    pub(super) fn failure(&self) -> Option<String> {
+        match self {
+            Self::Failed { reason } => Some(reason.clone()),
+            Self::Pending | Self::Active => None,
+        }
+    }
+
+    /// Why, if it is not [`State::Active`].
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Active => None,
+            Self::Pending => Some(creating()),
+            Self::Failed { reason } => Some(Reason { code: "InternalError", text: reason.clone() }),
+        }
+    }
+}
+
+/// Lambda's LastUpdateStatus. An update that fails is refused and changes nothing, so Failed does not occur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastUpdateStatus {
+    /// It was acknowledged and is not finished quite yet.
+    InProgress,
     /// It was applied.
     Successful,
+}
+
+impl LastUpdateStatus {
+    /// Lambda's word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "InProgress",
+            Self::Successful => "Successful",
+        }
+    }
+
+    /// Why, if it is not [`LastUpdateStatus::Successful`].
+    #[must_use]
+    pub fn reason(self) -> Option<Reason> {
+        (self == Self::InProgress).then(creating)
+    }
 }

@@ -17,7 +17,7 @@ use crate::{
     runtime_api::{self, RuntimeCall},
     sandbox::{
         cgroup::{self, Cgroup},
-        container::TASK_ROOT,
+        container::{LAYER_ROOT, TASK_ROOT},
         control::{Control, Order, Program},
         host::Host,
         output::Output,
@@ -56,15 +56,19 @@ pub(in crate::sandbox) async fn furnish(
     Ok(Furnished { cgroup, control, output, calls })
 }
 
-/// Puts the function's code into place, and the /tmp that it asks for if that is not the usual one.
+/// Puts the function's code and layers into place, and the /tmp that it asks for if that is not the usual one.
 async fn move_in(
     host: &Arc<Host>,
     spec: &SandboxSpec,
     namespaces: ContainerNamespaces,
 ) -> Result<(), LaunchError> {
     let (host, package, disk_mb) = (Arc::clone(host), spec.package.clone(), spec.ephemeral_storage_mb);
+    let layers = spec.layers.clone();
     blocking(move || {
         let mut mounts = vec![(DetachedMount::read_only(&package)?, PathBuf::from(TASK_ROOT))];
+        if !layers.is_empty() {
+            mounts.push((DetachedMount::layered(&layers)?, PathBuf::from(LAYER_ROOT)));
+        }
         if disk_mb != DEFAULT_DISK_MB {
             let disk = disk(&host, disk_mb)?;
             namespaces.unmount(Path::new(TMP))?;

@@ -1,6 +1,6 @@
 //! The runtime has asked for an event: the sandbox stands still until there is one, frozen but for a moment of grace.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{sync::oneshot, time::Instant};
 
@@ -113,7 +113,7 @@ impl<'a> Sandbox<'a> {
 
     /// Everything that has to stand before the function's time runs.
     fn begin(mut self, job: Job) -> (Busy<'a>, Box<Event>) {
-        let Job { request_id, payload, client_context, trace_id, tail, reply } = job;
+        let Job { request_id, function_arn, payload, client_context, trace_id, tail, reply } = job;
         let spec = &self.spec;
         self.member.count_invocation();
         self.output.begin(&request_id, tail);
@@ -123,7 +123,7 @@ impl<'a> Sandbox<'a> {
         let event = Box::new(Event {
             request_id: request_id.clone(),
             deadline_ms: self.host.clock.now_millis().saturating_add(timeout_ms),
-            function_arn: Arc::clone(&spec.function_arn),
+            function_arn,
             trace_id,
             client_context,
             payload,

@@ -3,7 +3,7 @@
 //! A request is a POST of JSON whose `X-Amz-Target` names the operation. One file a family of operations; `error` is the
 //! one place that names errors, `wire` has what several operations write the same way.
 
-pub(in crate::api) mod answer;
+mod answer;
 mod error;
 mod events;
 mod groups;
@@ -23,12 +23,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::answer::{BODY_LIMIT, is_for_logs, refused};
 use self::error::{ApiError, Code};
 use crate::{clock::SharedClock, functions::Region, identity::AccountId, logs::LogStore};
 
 /// The service.
 #[derive(Clone, Debug)]
-pub(in crate::api) struct Logs {
+pub(in crate::api::aws) struct Logs {
     store: LogStore,
     region: Region,
     clock: SharedClock,
@@ -48,7 +49,7 @@ enum Answer {
 
 impl Logs {
     /// The service on these logs. Its live tails end with `stop`.
-    pub(in crate::api) fn new(
+    pub(in crate::api::aws) fn new(
         store: LogStore,
         region: Region,
         clock: SharedClock,

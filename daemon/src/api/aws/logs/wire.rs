@@ -34,7 +34,7 @@ impl Caller<'_> {
         if !identifier.starts_with("arn:") {
             return self.named(Some(identifier.to_owned()));
         }
-        let mine = format!("arn:aws:logs:{}:{}:log-group:", self.logs.region, self.account);
+        let mine = self.arn_of("");
         let name = identifier.strip_prefix(&mine).ok_or_else(|| {
             Code::InvalidParameter.because(format!(
                 "{identifier} is not the ARN of a log group of this account and region; those begin with {mine}"
@@ -45,7 +45,12 @@ impl Caller<'_> {
 
     /// A group's ARN.
     pub(super) fn arn(&self, group: &GroupKey) -> String {
-        format!("arn:aws:logs:{}:{}:log-group:{}", self.logs.region, self.account, group.group())
+        self.arn_of(group.group())
+    }
+
+    fn arn_of(&self, name: &str) -> String {
+        let region = &self.logs.region;
+        format!("arn:{}:logs:{region}:{}:log-group:{name}", region.partition(), self.account)
     }
 }
 

@@ -1,0 +1,431 @@
+//! Resource policies: who besides its owner may do something with a function, a version, an alias or a layer version.
+//!
+//! A policy is kept as its statements; the document is Lambda's JSON, made when it is asked for.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    InvalidField, RevisionId,
+    field::{string_forms, word_forms},
+};
+use crate::identity::AccountId;
+
+/// Bytes that a policy's document may have. Source: Lambda quotas, "Function resource-based policy".
+pub(super) const MAX_POLICY_BYTES: usize = 20 * 1024;
+
+/// A policy at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Differs from that of every other state of it.
+    pub revision_id: RevisionId,
+    /// What it says, in the order in which it was said.
+    pub statements: Vec<Statement>,
+}
+
+/// What a policy allows to somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// Names it within its policy.
+    pub id: StatementId,
+    /// To whom.
+    pub principal: Principal,
+    /// What.
+    pub action: Action,
+    /// Only if the request came about from something with such an ARN.
+    pub source_arn: Option<SourceArn>,
+    /// Only if that belongs to this account.
+    pub source_account: Option<AccountId>,
+    /// Only with this token.
+    pub event_source_token: Option<EventSourceToken>,
+    /// Only for members of this organisation.
+    pub organisation: Option<OrganisationId>,
+    /// Only for function URLs that authenticate so.
+    pub url_auth_type: Option<UrlAuthType>,
+}
+
+/// A statement's name: 1 to 100 letters, digits, hyphens and underscores.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StatementId(Box<str>);
+
+string_forms!(StatementId);
+
+impl FromStr for StatementId {
+    type Err = InvalidField;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = |constraint| InvalidField::constraint("statement_id", "statementId", text, constraint);
+        if !text.bytes().all(super::name::is_name_byte) {
+            return Err(refuse("Member must satisfy regular expression pattern: ([a-zA-Z0-9-_]+)"));
+        }
+        match text.len() {
+            0 => Err(refuse("Member must have length greater than or equal to 1")),
+            1..=100 => Ok(Self(text.into())),
+            _ => Err(refuse("Member must have length less than or equal to 100")),
+        }
+    }
+}
+
+/// What a statement allows, e.g. `lambda:InvokeFunction`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Action(Box<str>);
+
+string_forms!(Action);
+
+impl Action {
+    /// The one thing that can be allowed with a layer version.
+    pub const GET_LAYER_VERSION: &'static str = "lambda:GetLayerVersion";
+}
+
+impl FromStr for Action {
+    type Err = InvalidField;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = match text.strip_prefix("lambda:") {
+            Some("*") => true,
+            Some(name) => {
+                !name.is_empty() && name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphabetic())
+            }
+            None => text == "*",
+        };
+        if known {
+            return Ok(Self(text.into()));
+        }
+        Err(InvalidField::constraint(
+            "action",
+            "action",
+            text,
+            "Member must satisfy regular expression pattern: (lambda:[*]|lambda:[a-zA-Z]+|[*])",
+        ))
+    }
+}
+
+/// To whom a statement allows something.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Principal {
+    /// Everybody.
+    Anybody,
+    /// A service, e.g. `s3.amazonaws.com`.
+    Service(Box<str>),
+    /// All of an account.
+    Account(AccountId),
+    /// A user or role, by ARN.
+    Arn(Box<str>),
+}
+
+impl std::fmt::Display for Principal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Anybody => f.write_str("*"),
+            Self::Service(text) | Self::Arn(text) => f.write_str(text),
+            Self::Account(account) => account.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Principal {
+    type Err = InvalidField;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || {
+            InvalidField::new(
+                "principal",
+                "The provided principal was invalid. Please check the principal and try again.",
+            )
+        };
+        if text.len() > 256
+            || text.chars().any(|character| character.is_control() || character.is_whitespace())
+        {
+            return Err(invalid());
+        }
+        if text == "*" {
+            return Ok(Self::Anybody);
+        }
+        if let Ok(account) = text.parse() {
+            return Ok(Self::Account(account));
+        }
+        let services = [".amazonaws.com", ".amazonaws.com.cn", ".amazon.com"];
+        if services.iter().any(|end| text.strip_suffix(end).is_some_and(|name| !name.is_empty())) {
+            return Ok(Self::Service(text.into()));
+        }
+        let mut parts = text.split(':');
+        let is_arn = parts.next() == Some("arn")
+            && parts.next().is_some_and(|partition| partition.starts_with("aws"))
+            && parts.next().is_some_and(|service| service == "iam" || service == "sts")
+            && parts.next() == Some("")
+            && parts.next().is_some_and(|account| account.parse::<AccountId>().is_ok())
+            && parts.next().is_some_and(|resource| !resource.is_empty());
+        if is_arn { Ok(Self::Arn(text.into())) } else { Err(invalid()) }
+    }
+}
+
+super::field::text_forms!(Principal);
+
+word_forms!(
+    /// How a function URL authenticates.
+    UrlAuthType, "function_url_auth_type", "functionUrlAuthType", {
+        /// It lets everybody in.
+        None = "NONE",
+        /// By signatures.
+        AwsIam = "AWS_IAM",
+    }
+);
+
+/// Makes a type for text of a condition: a pattern of Lambda's model, and a check of it.
+macro_rules! condition_text {
+    ($(#[$meta:meta])* $type:ident, $field:literal, $member:literal, $max:literal, $pattern:literal, $check:expr) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub struct $type(Box<str>);
+
+        string_forms!($type);
+
+        impl FromStr for $type {
+            type Err = InvalidField;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let check: fn(&str) -> bool = $check;
+                if text.len() <= $max && check(text) {
+                    return Ok(Self(text.into()));
+                }
+                Err(InvalidField::constraint(
+                    $field,
+                    $member,
+                    text,
+                    concat!("Member must satisfy regular expression pattern: ", $pattern),
+                ))
+            }
+        }
+    };
+}
+
+condition_text!(
+    /// An ARN, perhaps with `*` and `?` in it.
+    SourceArn, "source_arn", "sourceArn", 2048,
+    r"arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)",
+    |text| text.starts_with("arn:aws") && text.splitn(6, ':').count() == 6
+        && !text.chars().any(char::is_control)
+);
+
+condition_text!(
+    /// A token that an event source shows.
+    EventSourceToken, "event_source_token", "eventSourceToken", 256, r"[a-zA-Z0-9._\-]+",
+    |text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+);
+
+condition_text!(
+    /// An organisation's id, e.g. `o-1234567890`.
+    OrganisationId, "principal_org_id", "principalOrgID", 34, "o-[a-z0-9]{10,32}",
+    |text| text.strip_prefix("o-").is_some_and(|id| {
+        (10..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    })
+);
+
+impl Policy {
+    /// The document for the resource of this ARN, as Lambda writes it.
+    #[must_use]
+    pub fn document(&self, resource: &str) -> String {
+        let statements = self.statements.iter().map(|statement| statement.wire(resource)).collect();
+        json(&WirePolicy { version: "2012-10-17", id: "default", statements })
+    }
+}
+
+impl Statement {
+    /// The statement about the resource of this ARN, as Lambda writes it.
+    #[must_use]
+    pub fn document(&self, resource: &str) -> String {
+        json(&self.wire(resource))
+    }
+
+    fn wire<'a>(&'a self, resource: &'a str) -> WireStatement<'a> {
+        let partition = resource.split(':').nth(1).unwrap_or("aws");
+        let principal = match &self.principal {
+            Principal::Anybody => WirePrincipal::Anybody("*"),
+            Principal::Service(service) => WirePrincipal::Service { service },
+            Principal::Account(account) => {
+                WirePrincipal::Aws { aws: format!("arn:{partition}:iam::{account}:root") }
+            }
+            Principal::Arn(arn) => WirePrincipal::Aws { aws: arn.to_string() },
+        };
+        let equals = WireEquals {
+            source_account: self.source_account,
+            url_auth_type: self.url_auth_type,
+            organisation: self.organisation.as_ref(),
+            token: self.event_source_token.as_ref(),
+        };
+        let condition = WireCondition {
+            string_equals: (!equals.is_empty()).then_some(equals),
+            arn_like: self.source_arn.as_ref().map(|source_arn| WireLike { source_arn }),
+        };
+        let is_conditional = condition.string_equals.is_some() || condition.arn_like.is_some();
+        WireStatement {
+            sid: &self.id,
+            effect: "Allow",
+            principal,
+            action: &self.action,
+            resource,
+            condition: is_conditional.then_some(condition),
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Structures of text have nothing that JSON can't carry.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WirePolicy<'a> {
+    version: &'static str,
+    id: &'static str,
+    #[serde(rename = "Statement")]
+    statements: Vec<WireStatement<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireStatement<'a> {
+    sid: &'a StatementId,
+    effect: &'static str,
+    principal: WirePrincipal<'a>,
+    action: &'a Action,
+    resource: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<WireCondition<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum WirePrincipal<'a> {
+    Anybody(&'static str),
+    #[serde(rename_all = "PascalCase")]
+    Service {
+        service: &'a str,
+    },
+    #[serde(rename_all = "UPPERCASE")]
+    Aws {
+        aws: String,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireCondition<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    string_equals: Option<WireEquals<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arn_like: Option<WireLike<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireEquals<'a> {
+    #[serde(rename = "AWS:SourceAccount", skip_serializing_if = "Option::is_none")]
+    source_account: Option<AccountId>,
+    #[serde(rename = "lambda:FunctionUrlAuthType", skip_serializing_if = "Option::is_none")]
+    url_auth_type: Option<UrlAuthType>,
+    #[serde(rename = "aws:PrincipalOrgID", skip_serializing_if = "Option::is_none")]
+    organisation: Option<&'a OrganisationId>,
+    #[serde(rename = "lambda:EventSourceToken", skip_serializing_if = "Option::is_none")]
+    token: Option<&'a EventSourceToken>,
+}
+
+impl WireEquals<'_> {
+    fn is_empty(&self) -> bool {
+        self.source_account.is_none()
+            && self.url_auth_type.is_none()
+            && self.organisation.is_none()
+            && self.token.is_none()
+    }
+}
+
+#[derive(Serialize)]
+struct WireLike<'a> {
+    #[serde(rename = "AWS:SourceArn")]
+    source_arn: &'a SourceArn,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement(principal: &str) -> Statement {
+        Statement {
+            id: "s3".parse().unwrap(),
+            principal: principal.parse().unwrap(),
+            action: "lambda:InvokeFunction".parse().unwrap(),
+            source_arn: None,
+            source_account: None,
+            event_source_token: None,
+            organisation: None,
+            url_auth_type: None,
+        }
+    }
+
+    const ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:f";
+
+    #[test]
+    fn a_document_is_lambdas_to_the_letter() {
+        let statement = Statement {
+            source_arn: Some("arn:aws:s3:::bucket".parse().unwrap()),
+            ..statement("s3.amazonaws.com")
+        };
+        let policy = Policy { revision_id: RevisionId::random(), statements: vec![statement] };
+        assert_eq!(
+            policy.document(ARN),
+            r#"{"Version":"2012-10-17","Id":"default","Statement":[{"Sid":"s3","Effect":"Allow","Principal":{"Service":"s3.amazonaws.com"},"Action":"lambda:InvokeFunction","Resource":"arn:aws:lambda:us-east-1:000000000000:function:f","Condition":{"ArnLike":{"AWS:SourceArn":"arn:aws:s3:::bucket"}}}]}"#
+        );
+    }
+
+    #[test]
+    fn principals_and_conditions_are_written_as_lambda_writes_them() {
+        let account = statement("123456789012").document(ARN);
+        assert!(account.contains(r#""Principal":{"AWS":"arn:aws:iam::123456789012:root"}"#), "{account}");
+        let user = statement("arn:aws:iam::123456789012:user/x").document(ARN);
+        assert!(user.contains(r#""Principal":{"AWS":"arn:aws:iam::123456789012:user/x"}"#), "{user}");
+        let everybody = Statement {
+            source_account: Some("123456789012".parse().unwrap()),
+            url_auth_type: Some(UrlAuthType::None),
+            organisation: Some("o-1234567890".parse().unwrap()),
+            ..statement("*")
+        };
+        let everybody = everybody.document(ARN);
+        assert!(
+            everybody.contains(
+                r#""Principal":"*","Action":"lambda:InvokeFunction","Resource":"arn:aws:lambda:us-east-1:000000000000:function:f","Condition":{"StringEquals":{"AWS:SourceAccount":"123456789012","lambda:FunctionUrlAuthType":"NONE","aws:PrincipalOrgID":"o-1234567890"}}}"#
+            ),
+            "{everybody}"
+        );
+    }
+
+    #[test]
+    fn what_can_be_nobody_is_refused() {
+        for text in [
+            "",
+            "invalid.nonaws.com",
+            ".amazonaws.com",
+            "arn:aws:s3:::x",
+            "arn:aws:iam::1:user/x",
+            "a b.amazonaws.com",
+        ] {
+            assert!(
+                text.parse::<Principal>()
+                    .unwrap_err()
+                    .message
+                    .starts_with("The provided principal was invalid."),
+                "{text:?}"
+            );
+        }
+        assert!("example.com".parse::<StatementId>().is_err() && "".parse::<StatementId>().is_err());
+        assert!("s3:GetObject".parse::<Action>().is_err() && "lambda:*".parse::<Action>().is_ok());
+        assert!("o-1".parse::<OrganisationId>().is_err());
+    }
+
+    #[test]
+    fn a_policy_survives_serde() {
+        let policy = Policy { revision_id: RevisionId::random(), statements: vec![statement("*")] };
+        let json = serde_json::to_string(&policy).unwrap();
+        assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), policy);
+    }
+}
