@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-import model
+import logs_model as model
 
 endpoint, function = sys.argv[1:3]
 # AWS has live tails on a host of their own, and an address of numbers has no such names.

@@ -15,6 +15,7 @@
 
 mod changes;
 mod cli;
+mod cloudwatch;
 mod failures;
 mod invocation;
 mod isolation;
