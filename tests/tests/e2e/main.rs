@@ -13,6 +13,7 @@
     reason = "tests fail by panicking, and their names say what they are for"
 )]
 
+mod aws;
 mod changes;
 mod cli;
 mod failures;

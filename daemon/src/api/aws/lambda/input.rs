@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     api::aws::error::AwsError,
-    functions::{FunctionReference, FunctionRegistry, InvalidField, Qualifier, RevisionId},
+    functions::{FunctionReference, FunctionRegistry, InvalidField, InvalidKind, Qualifier, Region, RevisionId},
     identity::{AccountId, sigv4::Identity},
 };
 
@@ -48,15 +48,16 @@ pub(crate) struct Call {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     query: Vec<(String, String)>,
+    region: Region,
 }
 
 impl Call {
-    pub(crate) fn new(identity: Identity, head: Parts, body: Bytes) -> Self {
+    pub(crate) fn new(identity: Identity, head: Parts, body: Bytes, region: Region) -> Self {
         let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
         let query = head.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let query = query.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let query = query.map(|(name, value)| (decode(name), decode(value))).collect();
-        Self { identity, labels: Labels::default(), headers: head.headers, body, query }
+        Self { identity, labels: Labels::default(), headers: head.headers, body, query, region }
     }
 
     /// What the path names.
@@ -97,7 +98,26 @@ impl Call {
     pub(super) fn function(&self, checks: &mut Checks) -> (Option<FunctionReference>, Option<Qualifier>) {
         let qualifier = self.parameter("Qualifier").filter(|text| !text.is_empty());
         let qualifier = qualifier.and_then(|text| checks.parse(text));
-        (checks.parse(self.label("FunctionName")), qualifier)
+        let text = self.label("FunctionName");
+        match text.parse::<FunctionReference>() {
+            Ok(reference) => (Some(reference), qualifier),
+            // Well-formed, and longer than any function's name: there is no such function.
+            Err(error) if error.kind == InvalidKind::Value => {
+                checks.not_found = Some(self.arn_of(text));
+                (None, qualifier)
+            }
+            Err(error) => (checks.take(Err(error)), qualifier),
+        }
+    }
+
+    /// The ARN that a well-formed reference means, whatever its name.
+    fn arn_of(&self, text: &str) -> String {
+        if text.starts_with("arn:") {
+            return text.to_owned();
+        }
+        let name = text.rsplit_once("function:").map_or(text, |(_, name)| name);
+        let (region, account) = (&self.region, self.identity.account);
+        format!("arn:{}:lambda:{region}:{account}:function:{name}", region.partition())
     }
 
     /// MaxItems, if it is said; no more than `most`.
@@ -123,12 +143,23 @@ impl Call {
 
 /// Collects what is wrong with a request, so that it is told all at once, as Lambda does.
 #[derive(Debug, Default)]
-pub(super) struct Checks(Vec<InvalidField>);
+pub(super) struct Checks {
+    errors: Vec<InvalidField>,
+    /// The ARN of a function that can't be, if one was named.
+    not_found: Option<String>,
+    /// Whether what is not found is told with the version that was looked for.
+    with_version: bool,
+}
 
 impl Checks {
+    /// For a call, of which Lambda says which version it did not find.
+    pub(super) fn of_call() -> Self {
+        Self { with_version: true, ..Self::default() }
+    }
+
     /// Takes a checked value, or notes what is wrong with it.
     pub(super) fn take<T>(&mut self, checked: Result<T, InvalidField>) -> Option<T> {
-        checked.map_err(|error| self.0.push(error)).ok()
+        checked.map_err(|error| self.errors.push(error)).ok()
     }
 
     /// Parses a value.
@@ -159,22 +190,24 @@ impl Checks {
 
     /// Notes a broken constraint of a member that the domain has no type for.
     pub(super) fn refuse(&mut self, member: &'static str, value: &str, constraint: &str) {
-        self.0.push(InvalidField::constraint(member, member, value, constraint));
+        self.errors.push(InvalidField::constraint(member, member, value, constraint));
     }
 
     /// Notes that a member is missing.
     pub(super) fn missing(&mut self, member: &'static str) {
         let mut error = InvalidField::constraint(member, member, "null", "Member must not be null");
         error.message = error.message.replacen("'null'", "null", 1);
-        self.0.push(error);
+        self.errors.push(error);
     }
 
     /// What Lambda says of all of it.
     pub(super) fn finish(self) -> Result<(), AwsError> {
-        match InvalidField::several(self.0) {
-            Some(error) => Err(error.into()),
-            None => Ok(()),
+        if let Some(error) = InvalidField::several(self.errors) {
+            return Err(error.into());
         }
+        let Some(arn) = self.not_found else { return Ok(()) };
+        let version = if self.with_version { ":$LATEST" } else { "" };
+        Err(AwsError::new("ResourceNotFoundException", format!("Function not found: {arn}{version}")))
     }
 
     /// The same, and a value that is there if nothing was wrong.
