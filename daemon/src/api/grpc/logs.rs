@@ -15,8 +15,7 @@ use super::{
     wire::{millis, parse_reference, timestamp_ms},
 };
 use crate::{
-    functions::Region,
-    identity::AccountId,
+    functions::{FunctionRegistry, Region},
     logs::{self, Filter, GroupKey, LogStore},
 };
 
@@ -30,6 +29,7 @@ const LARGEST_PAGE: u32 = 10_000;
 #[derive(Debug)]
 pub(super) struct Logs {
     pub(super) logs: LogStore,
+    pub(super) registry: FunctionRegistry,
     pub(super) region: Region,
     /// Ends the streams when the daemon ends.
     pub(super) stop: CancellationToken,
@@ -87,11 +87,15 @@ impl LogService for Logs {
 }
 
 impl Logs {
-    /// Logs outlive their function, so the name is not looked up.
+    /// The group that the function logs to. Logs outlive their function: without one, its own group is meant.
     fn group(&self, function_name: &str) -> Result<GroupKey, Status> {
         let reference = parse_reference(function_name, &self.region)?;
-        GroupKey::of_function(&AccountId::DEFAULT.to_string(), reference.name().as_str())
-            .map_err(|error| invalid("function_name", error.to_string()))
+        let account = reference.account_or(self.registry.account()).to_string();
+        let group = match self.registry.resolve(&reference, None) {
+            Ok(version) => GroupKey::new(&account, &version.logging.group_of(version.name())),
+            Err(_) => GroupKey::of_function(&account, reference.name().as_str()),
+        };
+        group.map_err(|error| invalid("function_name", error.to_string()))
     }
 }
 
