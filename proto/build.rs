@@ -5,8 +5,11 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 8] = [
     "thaw/v1/functions.proto",
+    "thaw/v1/versions.proto",
+    "thaw/v1/attributes.proto",
+    "thaw/v1/layers.proto",
     "thaw/v1/invocation.proto",
     "thaw/v1/logs.proto",
     "thaw/v1/runtimes.proto",

@@ -6,9 +6,10 @@ use std::{
 };
 
 use thaw_proto::v1::{
-    admin_service_client::AdminServiceClient, function_service_client::FunctionServiceClient,
-    invocation_service_client::InvocationServiceClient, log_service_client::LogServiceClient,
-    runtime_service_client::RuntimeServiceClient,
+    admin_service_client::AdminServiceClient, attribute_service_client::AttributeServiceClient,
+    function_service_client::FunctionServiceClient, invocation_service_client::InvocationServiceClient,
+    layer_service_client::LayerServiceClient, log_service_client::LogServiceClient,
+    runtime_service_client::RuntimeServiceClient, version_service_client::VersionServiceClient,
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -49,6 +50,18 @@ impl Client {
 
     pub(crate) async fn functions(&self) -> Result<FunctionServiceClient<Channel>, Failure> {
         Ok(FunctionServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_LIMIT))
+    }
+
+    pub(crate) async fn versions(&self) -> Result<VersionServiceClient<Channel>, Failure> {
+        Ok(VersionServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_LIMIT))
+    }
+
+    pub(crate) async fn attributes(&self) -> Result<AttributeServiceClient<Channel>, Failure> {
+        Ok(AttributeServiceClient::new(self.connect().await?))
+    }
+
+    pub(crate) async fn layers(&self) -> Result<LayerServiceClient<Channel>, Failure> {
+        Ok(LayerServiceClient::new(self.connect().await?))
     }
 
     pub(crate) async fn invocations(&self) -> Result<InvocationServiceClient<Channel>, Failure> {

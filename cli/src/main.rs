@@ -15,7 +15,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use client::Client;
-use commands::{admin, function, invoke, logs, runtime};
+use commands::{admin, alias, function, invoke, layer, logs, runtime};
 use failure::Failure;
 use ui::Ui;
 
@@ -49,6 +49,12 @@ enum Command {
     /// Create, read, change and delete functions.
     #[command(subcommand)]
     Function(function::Command),
+    /// Lead names to versions: `thaw invoke NAME:ALIAS` calls them.
+    #[command(subcommand)]
+    Alias(alias::Command),
+    /// Publish archives that functions share.
+    #[command(subcommand)]
+    Layer(layer::Command),
     /// Call a function and print its answer.
     Invoke(invoke::Arguments),
     /// Read what a function printed.
@@ -83,6 +89,8 @@ async fn run(cli: Cli, ui: &Ui) -> Result<(), Failure> {
     let client = Client::new(cli.socket);
     match cli.command {
         Command::Function(command) => function::run(command, &client, ui).await,
+        Command::Alias(command) => alias::run(command, &client, ui).await,
+        Command::Layer(command) => layer::run(command, &client, ui).await,
         Command::Invoke(arguments) => invoke::run(arguments, &client, ui).await,
         Command::Logs(arguments) => logs::run(arguments, &client, ui).await,
         Command::Runtime(command) => runtime::run(command, &client, ui).await,

@@ -11,8 +11,10 @@ use thaw_proto::v1::{
     DeleteFunctionRequest, FunctionConfiguration, GetFunctionRequest, InvocationType, InvokeRequest,
     ListSandboxesRequest, LogEvent, LogType, ReadLogsRequest, Sandbox, SandboxState,
     UpdateFunctionCodeRequest, admin_service_client::AdminServiceClient,
-    function_service_client::FunctionServiceClient, invocation_service_client::InvocationServiceClient,
+    attribute_service_client::AttributeServiceClient, function_service_client::FunctionServiceClient,
+    invocation_service_client::InvocationServiceClient, layer_service_client::LayerServiceClient,
     log_service_client::LogServiceClient, runtime_service_client::RuntimeServiceClient,
+    version_service_client::VersionServiceClient,
 };
 use tokio::sync::OnceCell;
 use tonic::{Status, transport::Channel};
@@ -124,6 +126,18 @@ impl World {
     client!(
         /// FunctionService.
         functions, FunctionServiceClient
+    );
+    client!(
+        /// VersionService.
+        versions, VersionServiceClient
+    );
+    client!(
+        /// AttributeService.
+        attributes, AttributeServiceClient
+    );
+    client!(
+        /// LayerService.
+        layers, LayerServiceClient
     );
     client!(
         /// InvocationService.

@@ -1,18 +1,19 @@
 //! `thaw function`.
 
-use std::{collections::HashMap, io::Write};
+use std::collections::HashMap;
 
 use clap::{Args, Subcommand};
-use futures_util::stream;
-use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use thaw_proto::v1::{
-    CreateFunctionRequest, DeleteFunctionRequest, Environment, FunctionConfiguration, GetFunctionRequest,
-    LastUpdateStatus, ListFunctionsRequest, State, UpdateFunctionCodeRequest,
-    UpdateFunctionConfigurationRequest,
+    CreateFunctionRequest, DeleteFunctionRequest, Environment, FunctionConfiguration, FunctionLayer,
+    GetFunctionRequest, LastUpdateStatus, ListFunctionsRequest, ListVersionsRequest, PublishVersionRequest,
+    State, UpdateFunctionCodeRequest, UpdateFunctionConfigurationRequest,
 };
 
-use super::package::{Package, Source};
+use super::{
+    attributes,
+    package::{Source, upload},
+};
 use crate::{
     client::Client,
     failure::Failure,
@@ -28,9 +29,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  thaw function create hello --source ./hello --runtime python3.13 \
         --handler app.handler --memory-size 256 --env GREETING=hello")]
     Create(Box<Create>),
-    /// Show one function.
+    /// Show one function, or a version of it.
     Get {
-        /// The function's name or ARN.
+        /// The function's name or ARN; NAME:VERSION or NAME:ALIAS for a version.
         name: String,
     },
     /// Show all functions.
@@ -39,11 +40,47 @@ pub(crate) enum Command {
     UpdateCode(UpdateCode),
     /// Change a function's configuration; what is not given stays.
     UpdateConfig(Box<UpdateConfig>),
-    /// Delete a function. Running calls finish; its logs stay until their retention ends.
-    Delete {
+    /// Publish what the function is now as a version, which never changes.
+    Publish(Publish),
+    /// Show a function's versions.
+    Versions {
         /// The function's name or ARN.
         name: String,
     },
+    /// Show how many calls run, and give the function a share of its own.
+    Concurrency(attributes::Concurrency),
+    /// Show a function's tags, and change them.
+    Tags(attributes::Tags),
+    /// Allow somebody to call the function, a version or an alias.
+    Allow(attributes::Allow),
+    /// Take back what was allowed.
+    Disallow(attributes::Disallow),
+    /// Show what is allowed to whom, as JSON.
+    Policy {
+        /// The function's name or ARN, with or without a version or alias.
+        name: String,
+    },
+    /// Delete a function with all its versions, or one version. Running calls finish; logs stay until their retention
+    /// ends.
+    Delete {
+        /// The function's name or ARN; NAME:VERSION for one version.
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Publish {
+    /// The function's name or ARN.
+    name: String,
+    /// The version's own description.
+    #[arg(long)]
+    description: Option<String>,
+    /// Refuse unless the function has the code of this SHA-256, in base64.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "SHA256")]
+    code_sha256: String,
+    /// Refuse unless this is the function's current revision.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ID")]
+    revision_id: String,
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +113,16 @@ pub(crate) struct Create {
     /// A sentence for people.
     #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
+    /// A layer version's ARN; may be given up to five times. A later one hides what an earlier one has under the same
+    /// name.
+    #[arg(long = "layer", value_name = "ARN")]
+    layers: Vec<String>,
+    /// A tag; may be given several times.
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = variable)]
+    tags: Vec<(String, String)>,
+    /// Publish it as a version, too.
+    #[arg(long)]
+    publish: bool,
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +137,9 @@ pub(crate) struct UpdateCode {
     /// Check everything, change nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Publish it as a version, too.
+    #[arg(long, conflicts_with = "dry_run")]
+    publish: bool,
 }
 
 #[derive(Debug, Args)]
@@ -117,6 +167,15 @@ pub(crate) struct UpdateConfig {
     /// Take every variable away.
     #[arg(long)]
     no_env: bool,
+    /// All layer versions by ARN; what is not named here is gone.
+    #[arg(long = "layer", value_name = "ARN", conflicts_with = "no_layers")]
+    layers: Vec<String>,
+    /// Take every layer away.
+    #[arg(long)]
+    no_layers: bool,
+    /// The group to log to. `thaw logs` reads the group that the function logs to now.
+    #[arg(long, value_name = "NAME")]
+    log_group: Option<String>,
     /// The execution role's ARN.
     #[arg(long, value_name = "ARN")]
     role: Option<String>,
@@ -139,6 +198,21 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
         Command::List => list(client, ui).await,
         Command::UpdateCode(update) => update_code(update, client, ui).await,
         Command::UpdateConfig(update) => update_config(*update, client, ui).await,
+        Command::Publish(publish) => {
+            let request = PublishVersionRequest {
+                function_name: publish.name,
+                description: publish.description,
+                code_sha256: publish.code_sha256,
+                revision_id: publish.revision_id,
+            };
+            show(client.versions().await?.publish_version(request).await?.into_inner().configuration, ui)
+        }
+        Command::Versions { name } => versions(name, client, ui).await,
+        Command::Concurrency(arguments) => attributes::concurrency(arguments, client, ui).await,
+        Command::Tags(arguments) => attributes::tags(arguments, client, ui).await,
+        Command::Allow(arguments) => attributes::allow(arguments, client, ui).await,
+        Command::Disallow(arguments) => attributes::disallow(arguments, client, ui).await,
+        Command::Policy { name } => attributes::policy(name, client, ui).await,
         Command::Delete { name } => {
             client
                 .functions()
@@ -167,6 +241,9 @@ async fn create(create: Create, client: &Client, ui: &Ui) -> Result<(), Failure>
         ephemeral_storage: create.ephemeral_storage,
         environment: Some(Environment { variables: create.environment.into_iter().collect() }),
         chunk: bytes::Bytes::new(),
+        publish: create.publish,
+        tags: create.tags.into_iter().collect(),
+        layers: create.layers,
     };
     let bar = ui.bar("uploading", package.length);
     let messages = upload(first, package, bar.clone(), |chunk| CreateFunctionRequest {
@@ -185,6 +262,7 @@ async fn update_code(update: UpdateCode, client: &Client, ui: &Ui) -> Result<(),
         revision_id: update.revision_id,
         dry_run: update.dry_run,
         chunk: bytes::Bytes::new(),
+        publish: update.publish,
     };
     let bar = ui.bar("uploading", package.length);
     let messages = upload(first, package, bar.clone(), |chunk| UpdateFunctionCodeRequest {
@@ -194,32 +272,6 @@ async fn update_code(update: UpdateCode, client: &Client, ui: &Ui) -> Result<(),
     let answer = client.functions().await?.update_function_code(messages).await;
     bar.finish_and_clear();
     show(answer?.into_inner().configuration, ui)
-}
-
-/// The first message, then the package's pieces. A file that can't be read on ends the stream early; the daemon then
-/// refuses the archive as cut off.
-fn upload<M: Send + 'static>(
-    first: M,
-    package: Package,
-    bar: ProgressBar,
-    message: impl Fn(bytes::Bytes) -> M + Send + 'static,
-) -> impl futures_util::Stream<Item = M> + Send + 'static {
-    stream::unfold((Some(first), package), move |(first, mut package)| {
-        let next = match first {
-            Some(first) => Some(first),
-            None => package
-                .next()
-                .unwrap_or_else(|error| {
-                    let _ = writeln!(std::io::stderr(), "error: the package can't be read on: {error}");
-                    None
-                })
-                .map(|chunk| {
-                    bar.inc(chunk.len() as u64);
-                    message(chunk)
-                }),
-        };
-        async move { next.map(|next| (next, (None, package))) }
-    })
 }
 
 async fn update_config(update: UpdateConfig, client: &Client, ui: &Ui) -> Result<(), Failure> {
@@ -237,6 +289,8 @@ async fn update_config(update: UpdateConfig, client: &Client, ui: &Ui) -> Result
     take("environment", update.no_env || !update.environment.is_empty());
     take("role", update.role.is_some());
     take("description", update.description.is_some());
+    take("log_group", update.log_group.is_some());
+    take("layers", update.no_layers || !update.layers.is_empty());
     if paths.is_empty() {
         return Err(Failure::Usage(
             "say what to change; see `thaw function update-config --help`".to_owned(),
@@ -251,6 +305,8 @@ async fn update_config(update: UpdateConfig, client: &Client, ui: &Ui) -> Result
         memory_size: update.memory_size.unwrap_or_default(),
         ephemeral_storage: update.ephemeral_storage.unwrap_or_default(),
         environment: Some(Environment { variables: update.environment.into_iter().collect() }),
+        log_group: update.log_group.unwrap_or_default(),
+        layers: update.layers.into_iter().map(|arn| FunctionLayer { arn, code_size: 0 }).collect(),
         ..FunctionConfiguration::default()
     };
     let request = UpdateFunctionConfigurationRequest {
@@ -300,6 +356,38 @@ async fn list(client: &Client, ui: &Ui) -> Result<(), Failure> {
     ui.table(&["name", "runtime", "handler", "memory", "timeout", "code", "modified"], rows)
 }
 
+async fn versions(name: String, client: &Client, ui: &Ui) -> Result<(), Failure> {
+    let mut client = client.versions().await?;
+    let mut versions = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = ListVersionsRequest { function_name: name.clone(), page_size: 0, page_token };
+        let page = client.list_versions(request).await?.into_inner();
+        versions.extend(page.versions);
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        page_token = page.next_page_token;
+    }
+    if ui.is_json() {
+        return ui.json(&json!({ "Versions": versions.iter().map(as_json).collect::<Vec<_>>() }));
+    }
+    let rows = versions
+        .into_iter()
+        .map(|version| {
+            vec![
+                version.version,
+                version.runtime,
+                format!("{} MB", version.memory_size),
+                version.code_sha256,
+                ui::stamp(version.last_modified),
+                version.description,
+            ]
+        })
+        .collect();
+    ui.table(&["version", "runtime", "memory", "code", "modified", "description"], rows)
+}
+
 fn show(configuration: Option<FunctionConfiguration>, ui: &Ui) -> Result<(), Failure> {
     let configuration = configuration.unwrap_or_default();
     if ui.is_json() {
@@ -322,6 +410,13 @@ fn show(configuration: Option<FunctionConfiguration>, ui: &Ui) -> Result<(), Fai
         ("modified", ui::stamp(configuration.last_modified)),
         ("revision", configuration.revision_id.clone()),
     ];
+    if configuration.version != "$LATEST" {
+        pairs.insert(1, ("version", configuration.version.clone()));
+    }
+    if !configuration.layers.is_empty() {
+        let arns: Vec<_> = configuration.layers.iter().map(|layer| layer.arn.as_str()).collect();
+        pairs.push(("layers", arns.join(", ")));
+    }
     if !configuration.description.is_empty() {
         pairs.push(("description", configuration.description.clone()));
     }
@@ -372,6 +467,11 @@ fn as_json(configuration: &FunctionConfiguration) -> Value {
         "LastUpdateStatus": last_update_status(configuration),
         "EphemeralStorage": { "Size": configuration.ephemeral_storage },
     });
+    if !configuration.layers.is_empty() {
+        let layers = configuration.layers.iter();
+        object["Layers"] =
+            layers.map(|layer| json!({ "Arn": layer.arn, "CodeSize": layer.code_size })).collect();
+    }
     if !variables.is_empty() {
         object["Environment"] = json!({ "Variables": variables });
     }
@@ -386,7 +486,7 @@ fn as_json(configuration: &FunctionConfiguration) -> Value {
     object
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .filter(|(name, _)| !name.is_empty())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

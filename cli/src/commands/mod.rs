@@ -1,8 +1,11 @@
 //! The commands, one file a family.
 
 pub(crate) mod admin;
+pub(crate) mod alias;
+pub(crate) mod attributes;
 pub(crate) mod function;
 pub(crate) mod invoke;
+pub(crate) mod layer;
 pub(crate) mod log_groups;
 pub(crate) mod logs;
 pub(crate) mod package;

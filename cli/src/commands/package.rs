@@ -10,6 +10,8 @@ use std::{
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use clap::Args;
+use futures_util::stream;
+use indicatif::ProgressBar;
 use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
 use crate::failure::Failure;
@@ -126,6 +128,32 @@ fn add(zip: &mut ZipWriter<File>, directory: &Path, prefix: &str) -> anyhow::Res
         }
     }
     zip.flush().context("writing the archive")
+}
+
+/// The first message, then the package's pieces. A file that can't be read on ends the stream early; the daemon then
+/// refuses the archive as cut off.
+pub(crate) fn upload<M: Send + 'static>(
+    first: M,
+    package: Package,
+    bar: ProgressBar,
+    message: impl Fn(Bytes) -> M + Send + 'static,
+) -> impl futures_util::Stream<Item = M> + Send + 'static {
+    stream::unfold((Some(first), package), move |(first, mut package)| {
+        let next = match first {
+            Some(first) => Some(first),
+            None => package
+                .next()
+                .unwrap_or_else(|error| {
+                    let _ = writeln!(io::stderr(), "error: the package can't be read on: {error}");
+                    None
+                })
+                .map(|chunk| {
+                    bar.inc(chunk.len() as u64);
+                    message(chunk)
+                }),
+        };
+        async move { next.map(|next| (next, (None, package))) }
+    })
 }
 
 #[cfg(test)]

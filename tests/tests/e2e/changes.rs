@@ -205,3 +205,19 @@ async fn a_function_of_a_deleted_ones_name_has_nothing_of_it() {
     world.create(NewFunction::packaged("version", "version.handler", version(1)).named(&name)).await;
     assert_ne!(world.invoke(&name, json!({})).await.value()["sandbox"], before["sandbox"]);
 }
+
+#[tokio::test]
+async fn a_function_logs_to_the_group_that_it_names() {
+    let world = world().await;
+    let name = world.create(NewFunction::of("context")).await;
+    let group = format!("/shared/{name}");
+    let wanted = FunctionConfiguration { log_group: group.clone(), ..FunctionConfiguration::default() };
+    let updated = configure(&world, &["log_group"], wanted, &name).await.expect("a group to log to");
+    assert_eq!(updated.log_group, group);
+    let answer = world.invoke(&name, json!({})).await;
+    let request_id = answer.request_id.clone();
+    let value = answer.value();
+    assert_eq!(value["context"]["log_group_name"], group);
+    let lines = world.lines_of(&name, &request_id).await;
+    assert!(lines.iter().any(|line| line.starts_with("REPORT")), "{lines:?}");
+}

@@ -278,3 +278,42 @@ async fn an_administrator_sees_runtimes_sandboxes_and_status() {
     thaw(&world, &["admin", "gc"]).await.ok();
     thaw(&world, &["function", "delete", &name]).await.ok();
 }
+
+#[tokio::test]
+async fn versions_aliases_and_layers_are_handled_from_the_command_line() {
+    let world = world().await;
+    let (name, layer) = (unique("cli"), unique("tools"));
+    create(&world, &name, &source("one")).await;
+    let json =
+        async |arguments: &[&str]| thaw(&world, &[&["--output", "json"], arguments].concat()).await.json();
+    let published = json(&["function", "publish", &name, "--description", "first"]).await;
+    assert_eq!((&published["Version"], &published["Description"]), (&json!("1"), &json!("first")));
+    let alias = json(&["alias", "create", &name, "live", "--version", "1"]).await;
+    assert_eq!(alias["FunctionVersion"], "1");
+    assert!(thaw(&world, &["alias", "list", &name]).await.ok().contains("live"));
+    assert!(thaw(&world, &["function", "versions", &name]).await.ok().contains("first"));
+    let answer = thaw(&world, &["invoke", &format!("{name}:live"), "--payload", "{}"]).await.ok();
+    assert!(answer.contains("one"), "{answer}");
+
+    let shared = tempfile::tempdir().unwrap();
+    fs::write(shared.path().join("shared.txt"), "shared").unwrap();
+    let from = shared.path().to_string_lossy();
+    let layer = json(&["layer", "publish", &layer, "--source", &from]).await;
+    let arn = layer["LayerVersionArn"].as_str().expect("an ARN");
+    let updated = json(&["function", "update-config", &name, "--layer", arn]).await;
+    assert_eq!(updated["Layers"][0]["Arn"], arn);
+    thaw(&world, &["layer", "delete", arn]).await.ok();
+
+    let tags = json(&["function", "tags", &name, "--set", "team=a", "--set", "stage=b"]).await;
+    assert_eq!(tags["Tags"], json!({ "team": "a", "stage": "b" }));
+    let statement = ["--statement-id", "s3", "--principal", "s3.amazonaws.com"];
+    thaw(&world, &[&["function", "allow", &format!("{name}:live")], &statement[..]].concat()).await.ok();
+    let policy = json(&["function", "policy", &format!("{name}:live")]).await;
+    assert_eq!(policy["Statement"][0]["Principal"]["Service"], "s3.amazonaws.com");
+    let concurrency = json(&["function", "concurrency", &name, "--reserve", "0"]).await;
+    assert_eq!(concurrency["ReservedConcurrentExecutions"], 0);
+    let stopped = thaw(&world, &["invoke", &name, "--payload", "{}"]).await;
+    assert_eq!(stopped.code, 3, "{stopped:#?}");
+    assert!(stopped.err.contains("ReservedFunctionConcurrentInvocationLimitExceeded"), "{stopped:#?}");
+    thaw(&world, &["function", "delete", &name]).await.ok();
+}

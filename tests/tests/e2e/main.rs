@@ -13,12 +13,16 @@
     reason = "tests fail by panicking, and their names say what they are for"
 )]
 
+mod aliases;
+mod aws;
 mod changes;
 mod cli;
 mod cloudwatch;
+mod concurrency;
 mod failures;
 mod invocation;
 mod isolation;
+mod layers;
 mod logs;
 mod packages;
 mod race;
@@ -28,6 +32,7 @@ mod refusals;
 mod runtime_api;
 mod sandboxes;
 mod start;
+mod versions;
 
 use thaw_tests::world::{SharedDaemon, World};
 

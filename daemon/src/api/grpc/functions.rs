@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bytes::Bytes;
 use thaw_proto::v1::{
     CreateFunctionRequest, CreateFunctionResponse, DeleteFunctionRequest, DeleteFunctionResponse,
     Environment, FunctionConfiguration, GetFunctionRequest, GetFunctionResponse, ListFunctionsRequest,
@@ -13,19 +12,18 @@ use thaw_proto::v1::{
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    attributes::tags,
     error::{Refusal, invalid},
-    wire::{configuration, parse, parse_optional, parse_reference, parse_size},
+    upload::{first, receive},
+    wire::{self, configuration, expected, parse, parse_optional, parse_reference, parse_size},
 };
 use crate::{
     functions::{
-        self, CreateFunction, FunctionRegistry, FunctionVersion, Region, RevisionId, RuntimeName, Settings,
-        Tags, UpdateCode, UpdateConfiguration, UploadedCode,
+        self, CreateFunction, FunctionRegistry, FunctionVersion, LayerVersionArn, LoggingChange, Region,
+        RuntimeName, Settings, UpdateCode, UpdateConfiguration,
     },
     runtimes::RuntimeCatalog,
 };
-
-/// The most functions of one answer. Source: ListFunctions.
-const PAGE_LIMIT: u32 = 50;
 
 #[derive(Debug)]
 pub(super) struct Functions {
@@ -41,27 +39,27 @@ impl FunctionService for Functions {
         request: Request<Streaming<CreateFunctionRequest>>,
     ) -> Result<Response<CreateFunctionResponse>, Status> {
         let mut stream = request.into_inner();
-        let first = first(&mut stream).await?;
+        let first = first(&mut stream, "function_name").await?;
         let settings = Settings {
             role: parse_optional("role", &first.role)?,
             description: parse("description", &first.description)?,
             timeout: parse_size("timeout", first.timeout)?,
             memory: parse_size("memory_size", first.memory_size)?,
             ephemeral_storage: parse_size("ephemeral_storage", first.ephemeral_storage)?,
-            environment: first.environment.map(variables).transpose()?,
+            environment: given(first.environment).map(variables).transpose()?,
             ..Settings::new(parse("runtime", &first.runtime)?, parse("handler", &first.handler)?)
         };
         let function = CreateFunction {
             name: parse("function_name", &first.function_name)?,
             settings,
-            layers: Vec::new(),
-            tags: Tags::default(),
-            publish: false,
+            layers: layers(&first.layers)?,
+            tags: tags(first.tags)?,
+            publish: first.publish,
         };
         // Everything that can be refused without the package is, before the package is taken in.
         self.registry.check_free(&function.name).map_err(Refusal::from)?;
         self.check_runtime(&function.settings.runtime).await?;
-        let code = self.receive(first.chunk, stream, |message| message.chunk).await?;
+        let code = receive(&self.registry, first.chunk, stream, |message| message.chunk).await?;
         let created = self.registry.create(function, code).await.map_err(Refusal::from)?;
         let created = self.settled(&created.latest).await?;
         Ok(Response::new(CreateFunctionResponse { configuration: Some(configuration(&created)) }))
@@ -81,10 +79,7 @@ impl FunctionService for Functions {
         request: Request<ListFunctionsRequest>,
     ) -> Result<Response<ListFunctionsResponse>, Status> {
         let ListFunctionsRequest { page_size, page_token } = request.into_inner();
-        let limit = match page_size {
-            0..=PAGE_LIMIT => page_size as usize,
-            _ => return Err(invalid("page_size", format!("must be at most {PAGE_LIMIT}"))),
-        };
+        let limit = wire::page_size(page_size)?;
         let after = parse_optional("page_token", &page_token)?;
         let page = self.registry.list(after.as_ref(), limit);
         Ok(Response::new(ListFunctionsResponse {
@@ -98,12 +93,13 @@ impl FunctionService for Functions {
         request: Request<Streaming<UpdateFunctionCodeRequest>>,
     ) -> Result<Response<UpdateFunctionCodeResponse>, Status> {
         let mut stream = request.into_inner();
-        let first = first(&mut stream).await?;
+        let first = first(&mut stream, "function_name").await?;
         let reference = parse_reference(&first.function_name, &self.region)?;
         let revision_id = expected(&first.revision_id);
         self.registry.resolve(&reference, None).map_err(Refusal::from)?;
-        let code = self.receive(first.chunk, stream, |message| message.chunk).await?;
-        let update = UpdateCode { revision_id, dry_run: first.dry_run, ..UpdateCode::default() };
+        let code = receive(&self.registry, first.chunk, stream, |message| message.chunk).await?;
+        let update =
+            UpdateCode { revision_id, dry_run: first.dry_run, publish: first.publish, architecture: None };
         let updated = self.registry.update_code(&reference, update, code).await.map_err(Refusal::from)?;
         let updated = if update.dry_run { updated.latest } else { self.settled(&updated.latest).await? };
         Ok(Response::new(UpdateFunctionCodeResponse { configuration: Some(configuration(&updated)) }))
@@ -157,42 +153,20 @@ impl Functions {
         self.runtimes.image(runtime.as_str()).await.map_err(Refusal::from)?;
         Ok(())
     }
-
-    /// Takes a package in, piece by piece. An upload that breaks off leaves nothing.
-    async fn receive<M>(
-        &self,
-        first: Bytes,
-        mut stream: Streaming<M>,
-        chunk: impl Fn(M) -> Bytes,
-    ) -> Result<UploadedCode, Status> {
-        let mut upload = self.registry.begin_upload().await.map_err(Refusal::from)?;
-        upload.append(first).await.map_err(Refusal::from)?;
-        while let Some(message) = stream.message().await? {
-            upload.append(chunk(message)).await.map_err(Refusal::from)?;
-        }
-        // Before it is finished, so that nothing of it is stored.
-        if upload.is_empty() {
-            return Err(invalid("chunk", "the package is missing: send the bytes of a zip archive"));
-        }
-        Ok(upload.finish().await.map_err(Refusal::from)?)
-    }
 }
 
-async fn first<M>(stream: &mut Streaming<M>) -> Result<M, Status> {
-    stream
-        .message()
-        .await?
-        .ok_or_else(|| invalid("function_name", "the first message, with the configuration, is missing"))
-}
-
-/// The revision that a caller expects, if he does.
-fn expected(text: &str) -> Option<RevisionId> {
-    (!text.is_empty()).then(|| RevisionId::expected(text))
+/// No variables are the same as no environment here.
+fn given(environment: Option<Environment>) -> Option<Environment> {
+    environment.filter(|environment| !environment.variables.is_empty())
 }
 
 fn variables(environment: Environment) -> Result<functions::Environment, Status> {
     functions::Environment::try_from(environment.variables.into_iter().collect::<BTreeMap<_, _>>())
         .map_err(|error| invalid("environment", error.message))
+}
+
+fn layers<T: AsRef<str>>(arns: &[T]) -> Result<Vec<LayerVersionArn>, Status> {
+    LayerVersionArn::of_list(arns).map_err(|error| invalid("layers", error.message))
 }
 
 /// What a mask takes from a configuration.
@@ -211,6 +185,14 @@ fn changes(paths: &[String], from: FunctionConfiguration) -> Result<UpdateConfig
                 update.ephemeral_storage = Some(parse_size("ephemeral_storage", from.ephemeral_storage)?);
             }
             "environment" => update.environment = Some(variables(environment.take().unwrap_or_default())?),
+            "log_group" => {
+                let group = Some(parse("log_group", &from.log_group)?);
+                update.logging = Some(LoggingChange { group, ..LoggingChange::default() });
+            }
+            "layers" => {
+                let arns: Vec<&str> = from.layers.iter().map(|layer| layer.arn.as_str()).collect();
+                update.layers = Some(layers(&arns)?);
+            }
             other => {
                 return Err(invalid(
                     "update_mask",

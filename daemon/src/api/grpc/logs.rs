@@ -16,8 +16,7 @@ use super::{
     wire::{millis, parse_reference, timestamp_ms},
 };
 use crate::{
-    functions::Region,
-    identity::AccountId,
+    functions::{FunctionRegistry, Region},
     logs::{self, Filter, GroupChoice, GroupKey, LogStore, Pattern, RetentionDays, Streams},
 };
 
@@ -37,6 +36,7 @@ const MOST_GROUPS: u32 = 1000;
 #[derive(Debug)]
 pub(super) struct Logs {
     pub(super) logs: LogStore,
+    pub(super) registry: FunctionRegistry,
     pub(super) region: Region,
     /// Ends the streams when the daemon ends.
     pub(super) stop: CancellationToken,
@@ -108,7 +108,7 @@ impl LogService for Logs {
             _ => return Err(invalid("page_size", format!("must be at most {MOST_GROUPS}"))),
         };
         let choice = GroupChoice { prefix: request.log_group_name_prefix, ..GroupChoice::default() };
-        let (account, token) = (AccountId::DEFAULT.to_string(), some(request.page_token));
+        let (account, token) = (self.registry.account().to_string(), some(request.page_token));
         let page =
             self.logs.groups(&account, &choice, limit as usize, token.as_deref()).map_err(Refusal::from)?;
         Ok(Response::new(ListLogGroupsResponse {
@@ -122,7 +122,7 @@ impl LogService for Logs {
         request: Request<SetLogRetentionRequest>,
     ) -> Result<Response<SetLogRetentionResponse>, Status> {
         let request = request.into_inner();
-        let group = group_named(&request.log_group_name)?;
+        let group = self.group_named(&request.log_group_name)?;
         let retention = match request.retention_days {
             0 => None,
             days => Some(
@@ -138,24 +138,28 @@ impl LogService for Logs {
         &self,
         request: Request<DeleteLogGroupRequest>,
     ) -> Result<Response<DeleteLogGroupResponse>, Status> {
-        let group = group_named(&request.into_inner().log_group_name)?;
+        let group = self.group_named(&request.into_inner().log_group_name)?;
         self.logs.delete_group(&group).await.map_err(Refusal::from)?;
         Ok(Response::new(DeleteLogGroupResponse {}))
     }
 }
 
 impl Logs {
-    /// Logs outlive their function, so the name is not looked up.
+    /// The group that the function logs to. Logs outlive their function: without one, its own group is meant.
     fn group(&self, function_name: &str) -> Result<GroupKey, Status> {
         let reference = parse_reference(function_name, &self.region)?;
-        GroupKey::of_function(&AccountId::DEFAULT.to_string(), reference.name().as_str())
-            .map_err(|error| invalid("function_name", error.to_string()))
+        let account = reference.account_or(self.registry.account()).to_string();
+        let group = match self.registry.resolve(&reference, None) {
+            Ok(version) => GroupKey::new(&account, &version.logging.group_of(version.name())),
+            Err(_) => GroupKey::of_function(&account, reference.name().as_str()),
+        };
+        group.map_err(|error| invalid("function_name", error.to_string()))
     }
-}
 
-fn group_named(name: &str) -> Result<GroupKey, Status> {
-    GroupKey::new(&AccountId::DEFAULT.to_string(), name)
-        .map_err(|error| invalid("log_group_name", error.to_string()))
+    fn group_named(&self, name: &str) -> Result<GroupKey, Status> {
+        GroupKey::new(&self.registry.account().to_string(), name)
+            .map_err(|error| invalid("log_group_name", error.to_string()))
+    }
 }
 
 fn pattern(text: &str) -> Result<Option<Arc<Pattern>>, Status> {

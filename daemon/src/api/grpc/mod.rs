@@ -1,12 +1,16 @@
 //! thaw.v1 over gRPC: one file a service. The proto files are the reference of every call.
 
 mod admin;
+mod attributes;
 mod error;
 mod functions;
 mod invocation;
+mod layers;
 mod logs;
 mod runtimes;
 mod server;
+mod upload;
+mod versions;
 mod wire;
 
 pub use server::{Doors, ServeError, serve};

@@ -14,9 +14,10 @@ use nix::unistd::{Group, chown};
 use thaw_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        admin_service_server::AdminServiceServer, function_service_server::FunctionServiceServer,
-        invocation_service_server::InvocationServiceServer, log_service_server::LogServiceServer,
-        runtime_service_server::RuntimeServiceServer,
+        admin_service_server::AdminServiceServer, attribute_service_server::AttributeServiceServer,
+        function_service_server::FunctionServiceServer, invocation_service_server::InvocationServiceServer,
+        layer_service_server::LayerServiceServer, log_service_server::LogServiceServer,
+        runtime_service_server::RuntimeServiceServer, version_service_server::VersionServiceServer,
     },
 };
 use time::OffsetDateTime;
@@ -25,7 +26,10 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use super::{admin::Admin, functions::Functions, invocation::Invocations, logs::Logs, runtimes::Runtimes};
+use super::{
+    admin::Admin, attributes::Attributes, functions::Functions, invocation::Invocations, layers::Layers,
+    logs::Logs, runtimes::Runtimes, versions::Versions,
+};
 use crate::{
     functions::{FunctionRegistry, Region},
     invoke::{Invoker, PAYLOAD_LIMIT},
@@ -111,6 +115,21 @@ pub async fn serve(
         runtimes: Arc::clone(&doors.runtimes),
         region: doors.region.clone(),
     });
+    let versions = VersionServiceServer::new(Versions {
+        registry: doors.registry.clone(),
+        region: doors.region.clone(),
+    });
+    let attributes = AttributeServiceServer::new(Attributes {
+        registry: doors.registry.clone(),
+        region: doors.region.clone(),
+    });
+    let layers = LayerServiceServer::new(Layers { registry: doors.registry.clone() });
+    let log_service = LogServiceServer::new(Logs {
+        logs: doors.logs.clone(),
+        registry: doors.registry.clone(),
+        region: doors.region.clone(),
+        stop: stop.clone(),
+    });
     let invocations = Invocations { invoker: doors.invoker, region: doors.region.clone() };
     let admin = Admin {
         pool: doors.pool,
@@ -140,12 +159,15 @@ pub async fn serve(
         .add_service(
             functions.max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT),
         )
+        .add_service(versions)
+        .add_service(attributes)
+        .add_service(layers.max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(
             InvocationServiceServer::new(invocations)
                 .max_decoding_message_size(MESSAGE_LIMIT)
                 .max_encoding_message_size(MESSAGE_LIMIT),
         )
-        .add_service(LogServiceServer::new(Logs { logs: doors.logs, region: doors.region, stop }))
+        .add_service(log_service)
         .add_service(RuntimeServiceServer::new(Runtimes { runtimes: doors.runtimes }))
         .add_service(AdminServiceServer::new(admin))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stopping)

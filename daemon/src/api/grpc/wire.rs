@@ -8,7 +8,8 @@ use tonic::Status;
 
 use super::error::{invalid, not_found};
 use crate::functions::{
-    FunctionReference, FunctionVersion, InvalidField, LastUpdateStatus, Region, State, Version,
+    FunctionReference, FunctionVersion, InvalidField, LastUpdateStatus, Region, RevisionId, State, Version,
+    registry::MAX_PAGE,
 };
 
 /// Parses a function's name or ARN. One of another region names nothing that is here.
@@ -45,6 +46,19 @@ pub(super) fn parse_size<T: TryFrom<u32, Error = InvalidField> + Default>(
         return Ok(T::default());
     }
     T::try_from(number).map_err(|error| invalid(field, error.message))
+}
+
+/// The revision that a caller expects, if he does.
+pub(super) fn expected(text: &str) -> Option<RevisionId> {
+    (!text.is_empty()).then(|| RevisionId::expected(text))
+}
+
+/// How many things a page of a list may have.
+pub(super) fn page_size(asked: u32) -> Result<usize, Status> {
+    match usize::try_from(asked) {
+        Ok(asked) if asked <= MAX_PAGE => Ok(asked),
+        _ => Err(invalid("page_size", format!("must be at most {MAX_PAGE}"))),
+    }
 }
 
 /// A moment as protobuf has it.
@@ -125,5 +139,11 @@ pub(super) fn configuration(version: &FunctionVersion) -> v1::FunctionConfigurat
         last_update_status_reason: update_reason.map(|reason| reason.text).unwrap_or_default(),
         revision_id: version.revision_id.to_string(),
         last_modified: Some(timestamp(version.last_modified)),
+        layers: version
+            .layers
+            .iter()
+            .map(|layer| v1::FunctionLayer { arn: layer.arn.to_string(), code_size: layer.code_size })
+            .collect(),
+        log_group: version.logging.group_of(version.name()),
     }
 }

@@ -108,7 +108,9 @@ impl Layers {
     }
 
     fn get(&self, arn: &LayerVersionArn) -> Option<&Arc<LayerVersion>> {
-        self.versions.get(&(arn.layer.account, arn.layer.name.clone()))?.get(&arn.version)
+        let version = self.versions.get(&(arn.layer.account, arn.layer.name.clone()))?.get(&arn.version);
+        // One of another region is not here.
+        version.filter(|version| version.arn == *arn)
     }
 
     fn insert(&mut self, version: LayerVersion) -> Arc<LayerVersion> {
@@ -276,6 +278,9 @@ impl FunctionRegistry {
         let registry = self.clone();
         self.run(async move {
             let _gate = registry.0.layer_gate.lock().await;
+            if registry.index().layers.get(&arn).is_none() {
+                return Ok(());
+            }
             let mut batch = Batch::new();
             batch.delete::<LayerVersionRecord>(&key(&arn))?;
             batch.delete::<LayerPolicy>(&key(&arn))?;

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     api::aws::error::AwsError,
-    functions::{FunctionReference, FunctionRegistry, InvalidField, Qualifier, RevisionId},
+    functions::{FunctionReference, FunctionRegistry, InvalidField, InvalidKind, Qualifier, Region, RevisionId},
     identity::{AccountId, sigv4::Identity},
 };
 
@@ -27,9 +27,7 @@ impl Labels {
             let segment = segments.next()?;
             match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
                 Some(_) if segment.is_empty() => return None,
-                Some(label) => {
-                    labels.push((label, percent_decode_str(segment).decode_utf8().ok()?.into_owned()))
-                }
+                Some(label) => labels.push((label, percent_decode_str(segment).decode_utf8().ok()?.into_owned())),
                 None if part == segment => {}
                 None => return None,
             }
@@ -50,16 +48,16 @@ pub(crate) struct Call {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     query: Vec<(String, String)>,
+    region: Region,
 }
 
 impl Call {
-    pub(crate) fn new(identity: Identity, head: Parts, body: Bytes) -> Self {
-        let decode =
-            |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+    pub(crate) fn new(identity: Identity, head: Parts, body: Bytes, region: Region) -> Self {
+        let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
         let query = head.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let query = query.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let query = query.map(|(name, value)| (decode(name), decode(value))).collect();
-        Self { identity, labels: Labels::default(), headers: head.headers, body, query }
+        Self { identity, labels: Labels::default(), headers: head.headers, body, query, region }
     }
 
     /// What the path names.
@@ -91,10 +89,7 @@ impl Call {
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, AwsError> {
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
         serde_json::from_slice(body).map_err(|error| {
-            AwsError::new(
-                "SerializationException",
-                format!("Could not parse request body into json: {error}"),
-            )
+            AwsError::new("SerializationException", format!("Could not parse request body into json: {error}"))
         })
     }
 
@@ -103,17 +98,33 @@ impl Call {
     pub(super) fn function(&self, checks: &mut Checks) -> (Option<FunctionReference>, Option<Qualifier>) {
         let qualifier = self.parameter("Qualifier").filter(|text| !text.is_empty());
         let qualifier = qualifier.and_then(|text| checks.parse(text));
-        (checks.parse(self.label("FunctionName")), qualifier)
+        let text = self.label("FunctionName");
+        match text.parse::<FunctionReference>() {
+            Ok(reference) => (Some(reference), qualifier),
+            // Well-formed, and longer than any function's name: there is no such function.
+            Err(error) if error.kind == InvalidKind::Value => {
+                checks.not_found = Some(self.arn_of(text));
+                (None, qualifier)
+            }
+            Err(error) => (checks.take(Err(error)), qualifier),
+        }
+    }
+
+    /// The ARN that a well-formed reference means, whatever its name.
+    fn arn_of(&self, text: &str) -> String {
+        if text.starts_with("arn:") {
+            return text.to_owned();
+        }
+        let name = text.rsplit_once("function:").map_or(text, |(_, name)| name);
+        let (region, account) = (&self.region, self.identity.account);
+        format!("arn:{}:lambda:{region}:{account}:function:{name}", region.partition())
     }
 
     /// MaxItems, if it is said; no more than `most`.
     pub(super) fn max_items(&self, checks: &mut Checks, most: u32) -> Result<usize, AwsError> {
         let Some(text) = self.parameter("MaxItems") else { return Ok(0) };
         let number: i64 = text.parse().map_err(|_| {
-            AwsError::new(
-                "SerializationException",
-                "MaxItems: STRING_VALUE can not be converted to an Integer",
-            )
+            AwsError::new("SerializationException", "MaxItems: STRING_VALUE can not be converted to an Integer")
         })?;
         if number < 1 {
             checks.refuse("maxItems", text, "Member must have value greater than or equal to 1");
@@ -132,12 +143,23 @@ impl Call {
 
 /// Collects what is wrong with a request, so that it is told all at once, as Lambda does.
 #[derive(Debug, Default)]
-pub(super) struct Checks(Vec<InvalidField>);
+pub(super) struct Checks {
+    errors: Vec<InvalidField>,
+    /// The ARN of a function that can't be, if one was named.
+    not_found: Option<String>,
+    /// Whether what is not found is told with the version that was looked for.
+    with_version: bool,
+}
 
 impl Checks {
+    /// For a call, of which Lambda says which version it did not find.
+    pub(super) fn of_call() -> Self {
+        Self { with_version: true, ..Self::default() }
+    }
+
     /// Takes a checked value, or notes what is wrong with it.
     pub(super) fn take<T>(&mut self, checked: Result<T, InvalidField>) -> Option<T> {
-        checked.map_err(|error| self.0.push(error)).ok()
+        checked.map_err(|error| self.errors.push(error)).ok()
     }
 
     /// Parses a value.
@@ -161,38 +183,37 @@ impl Checks {
         // What no type here could hold is as much out of range as the nearest that it can.
         let near = u32::try_from(number).unwrap_or(if number < 0 { 0 } else { u32::MAX });
         self.take(T::try_from(near).map_err(|mut error| {
-            error.message =
-                error.message.replacen(&format!("Value '{near}'"), &format!("Value '{number}'"), 1);
+            error.message = error.message.replacen(&format!("Value '{near}'"), &format!("Value '{number}'"), 1);
             error
         }))
     }
 
     /// Notes a broken constraint of a member that the domain has no type for.
     pub(super) fn refuse(&mut self, member: &'static str, value: &str, constraint: &str) {
-        self.0.push(InvalidField::constraint(member, member, value, constraint));
+        self.errors.push(InvalidField::constraint(member, member, value, constraint));
     }
 
     /// Notes that a member is missing.
     pub(super) fn missing(&mut self, member: &'static str) {
         let mut error = InvalidField::constraint(member, member, "null", "Member must not be null");
         error.message = error.message.replacen("'null'", "null", 1);
-        self.0.push(error);
+        self.errors.push(error);
     }
 
     /// What Lambda says of all of it.
     pub(super) fn finish(self) -> Result<(), AwsError> {
-        match InvalidField::several(self.0) {
-            Some(error) => Err(error.into()),
-            None => Ok(()),
+        if let Some(error) = InvalidField::several(self.errors) {
+            return Err(error.into());
         }
+        let Some(arn) = self.not_found else { return Ok(()) };
+        let version = if self.with_version { ":$LATEST" } else { "" };
+        Err(AwsError::new("ResourceNotFoundException", format!("Function not found: {arn}{version}")))
     }
 
     /// The same, and a value that is there if nothing was wrong.
     pub(super) fn finish_with<T>(self, value: Option<T>) -> Result<T, AwsError> {
         self.finish()?;
-        value.ok_or_else(|| {
-            AwsError::new("ValidationException", "1 validation error detected: a required member is missing")
-        })
+        value.ok_or_else(|| AwsError::new("ValidationException", "1 validation error detected: a required member is missing"))
     }
 }
 
@@ -235,17 +256,11 @@ mod tests {
 
     #[test]
     fn labels_are_decoded_and_a_slash_at_the_end_does_no_harm() {
-        let path =
-            "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Aa/aliases/b/";
+        let path = "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Aa/aliases/b/";
         let labels = Labels::matching(TEMPLATE, path).unwrap();
         assert_eq!(labels.get("FunctionName"), "arn:aws:lambda:us-east-1:000000000000:function:a");
         assert_eq!(labels.get("Name"), "b");
-        for other in [
-            "/2015-03-31/functions/a/aliases",
-            "/2015-03-31/functions/a/aliases/b/c",
-            "/2015-03-31/functions//aliases/b",
-            "",
-        ] {
+        for other in ["/2015-03-31/functions/a/aliases", "/2015-03-31/functions/a/aliases/b/c", "/2015-03-31/functions//aliases/b", ""] {
             assert!(Labels::matching(TEMPLATE, other).is_none(), "{other}");
         }
     }

@@ -2,7 +2,6 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
 };
 use crate::{
     api::aws::{
-        answer::{Answer, answer, empty, json as json_answer, set},
+        answer::{Answer, answer, empty, set},
         error::AwsError,
         event_stream,
     },
@@ -32,7 +31,7 @@ enum Kind {
 
 /// What both forms of a call have in common.
 fn read(lambda: &Lambda, call: Call, kinds: &[(&str, Kind)]) -> Result<(Kind, Invocation), AwsError> {
-    let mut checks = Checks::default();
+    let mut checks = Checks::of_call();
     let (reference, qualifier) = call.function(&mut checks);
     let kind = match call.header("x-amz-invocation-type") {
         None => Kind::RequestResponse,
@@ -143,14 +142,9 @@ pub(super) async fn invoke(lambda: &Lambda, call: Call) -> Result<Answer, AwsErr
 
 /// InvokeAsync: what there was before there were invocation types.
 pub(super) async fn invoke_async(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
-    #[derive(Deserialize, Serialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Output {
-        status: u16,
-    }
     let (_, invocation) = read(lambda, call, &[])?;
     let request_id = lambda.invoker.enqueue(invocation).await.map_err(refusal)?;
-    let mut answer = json_answer(StatusCode::ACCEPTED, &Output { status: 202 })?;
+    let mut answer = empty(StatusCode::ACCEPTED);
     set(&mut answer, "x-amzn-requestid", request_id.as_str());
     Ok(answer)
 }

@@ -1,0 +1,175 @@
+//! `thaw layer`.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use thaw_proto::v1::{
+    DeleteLayerVersionRequest, GetLayerVersionRequest, LayerVersion, ListLayerVersionsRequest,
+    PublishLayerVersionRequest,
+};
+
+use super::package::{Source, upload};
+use crate::{
+    client::Client,
+    failure::Failure,
+    ui::{self, Ui},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Publish a zip archive or a directory as the next version of a layer.
+    #[command(
+        after_help = "What is in it appears under /opt of the functions that have it; Python looks in /opt/python.\n\n\
+        Example:\n  thaw layer publish tools --source ./tools\n  \
+        thaw function update-config hello --layer arn:aws:lambda:us-east-1:000000000000:layer:tools:1"
+    )]
+    Publish(Publish),
+    /// Show the newest version of every layer.
+    List,
+    /// Show all versions of a layer.
+    Versions {
+        /// The layer's name.
+        name: String,
+    },
+    /// Show one layer version.
+    Get {
+        /// The layer version's ARN.
+        arn: String,
+    },
+    /// Delete a layer version. Functions that have it keep it.
+    Delete {
+        /// The layer version's ARN.
+        arn: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Publish {
+    /// 1 to 140 letters, digits, hyphens and underscores.
+    name: String,
+    #[command(flatten)]
+    source: Source,
+    /// A sentence for people.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    description: String,
+    /// The licence of what is in it.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    license_info: String,
+    /// A runtime that it is for; may be given several times.
+    #[arg(long = "compatible-runtime", value_name = "RUNTIME")]
+    runtimes: Vec<String>,
+}
+
+pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<(), Failure> {
+    match command {
+        Command::Publish(publish) => self::publish(publish, client, ui).await,
+        Command::List => list(String::new(), client, ui).await,
+        Command::Versions { name } => list(name, client, ui).await,
+        Command::Get { arn } => {
+            let request = GetLayerVersionRequest { layer_version_arn: arn };
+            show(client.layers().await?.get_layer_version(request).await?.into_inner().layer_version, ui)
+        }
+        Command::Delete { arn } => {
+            let request = DeleteLayerVersionRequest { layer_version_arn: arn.clone() };
+            client.layers().await?.delete_layer_version(request).await?;
+            if ui.is_json() {
+                ui.json(&json!({ "Deleted": arn }))
+            } else {
+                ui.line(&format!("deleted {arn}"))
+            }
+        }
+    }
+}
+
+async fn publish(publish: Publish, client: &Client, ui: &Ui) -> Result<(), Failure> {
+    let package = publish.source.open()?;
+    let first = PublishLayerVersionRequest {
+        layer_name: publish.name,
+        description: publish.description,
+        license_info: publish.license_info,
+        compatible_runtimes: publish.runtimes,
+        compatible_architectures: Vec::new(),
+        chunk: bytes::Bytes::new(),
+    };
+    let bar = ui.bar("uploading", package.length);
+    let messages = upload(first, package, bar.clone(), |chunk| PublishLayerVersionRequest {
+        chunk,
+        ..PublishLayerVersionRequest::default()
+    });
+    let answer = client.layers().await?.publish_layer_version(messages).await;
+    bar.finish_and_clear();
+    show(answer?.into_inner().layer_version, ui)
+}
+
+async fn list(layer_name: String, client: &Client, ui: &Ui) -> Result<(), Failure> {
+    let mut layers = client.layers().await?;
+    let mut versions = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = ListLayerVersionsRequest { layer_name: layer_name.clone(), page_size: 0, page_token };
+        let page = layers.list_layer_versions(request).await?.into_inner();
+        versions.extend(page.layer_versions);
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        page_token = page.next_page_token;
+    }
+    if ui.is_json() {
+        return ui.json(&json!({ "LayerVersions": versions.iter().map(as_json).collect::<Vec<_>>() }));
+    }
+    if versions.is_empty() {
+        ui.note("there are no such layers; see `thaw layer publish --help`");
+        return Ok(());
+    }
+    let rows = versions
+        .into_iter()
+        .map(|version| {
+            vec![
+                version.layer_name,
+                version.version.to_string(),
+                ui::bytes(version.code_size),
+                ui::stamp(version.created),
+                version.layer_version_arn,
+            ]
+        })
+        .collect();
+    ui.table(&["layer", "version", "code", "created", "arn"], rows)
+}
+
+fn show(version: Option<LayerVersion>, ui: &Ui) -> Result<(), Failure> {
+    let version = version.unwrap_or_default();
+    if ui.is_json() {
+        return ui.json(&as_json(&version));
+    }
+    let mut pairs = vec![
+        ("layer", version.layer_name),
+        ("version", version.version.to_string()),
+        ("arn", version.layer_version_arn),
+        ("code", format!("{}, SHA-256 {}", ui::bytes(version.code_size), version.code_sha256)),
+        ("created", ui::stamp(version.created)),
+    ];
+    for (name, value) in [
+        ("description", version.description),
+        ("license", version.license_info),
+        ("runtimes", version.compatible_runtimes.join(", ")),
+    ] {
+        if !value.is_empty() {
+            pairs.push((name, value));
+        }
+    }
+    ui.list(&pairs)
+}
+
+/// Lambda's answer to GetLayerVersion.
+fn as_json(version: &LayerVersion) -> Value {
+    json!({
+        "LayerVersionArn": version.layer_version_arn,
+        "LayerName": version.layer_name,
+        "Version": version.version,
+        "Description": version.description,
+        "LicenseInfo": version.license_info,
+        "CompatibleRuntimes": version.compatible_runtimes,
+        "CompatibleArchitectures": version.compatible_architectures,
+        "CreatedDate": ui::stamp(version.created),
+        "Content": { "CodeSize": version.code_size, "CodeSha256": version.code_sha256 },
+    })
+}
