@@ -190,12 +190,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         aws_address,
     };
     let serving_aws = aws_listener.map(|listener| {
-        let doors = AwsDoors {
-            registry: registry.clone(),
-            invoker: invoker.clone(),
-            verifier,
-            clock: wall_clock,
-        };
+        let doors =
+            AwsDoors { registry: registry.clone(), invoker: invoker.clone(), verifier, clock: wall_clock };
         tokio::spawn(listener.serve(doors, stop.clone()))
     });
     let mut serving = {

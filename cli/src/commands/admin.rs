@@ -156,7 +156,14 @@ fn show_status(status: &thaw_proto::v1::GetStatusResponse, ui: &Ui) -> Result<()
         ("packages", ui::bytes(status.package_bytes)),
         ("logs", ui::bytes(status.log_bytes)),
         ("state", status.data_dir.clone()),
-        ("AWS API", if status.aws_address.is_empty() { "off".to_owned() } else { format!("http://{}", status.aws_address) }),
+        (
+            "AWS API",
+            if status.aws_address.is_empty() {
+                "off".to_owned()
+            } else {
+                format!("http://{}", status.aws_address)
+            },
+        ),
     ])
 }
 

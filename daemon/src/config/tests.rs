@@ -180,7 +180,9 @@ fn the_aws_api_is_for_this_machine_unless_it_has_credentials_of_its_own() {
         assert!(error.contains("everybody may call with the key test"), "{error}");
         assert!(with_flags(&["--aws-listen", address, "--aws-credentials", "/etc/thaw/c.toml"]).is_ok());
     }
-    assert!(refusal(&["--aws-listen", "localhost"]).starts_with("aws_listen: \"localhost\" is not an address"));
+    assert!(
+        refusal(&["--aws-listen", "localhost"]).starts_with("aws_listen: \"localhost\" is not an address")
+    );
     assert!(refusal(&["--aws-credentials", "c.toml"]).starts_with("aws_credentials: "));
 }
 

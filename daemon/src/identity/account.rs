@@ -1,6 +1,5 @@
 //! The number that a tenant is known by.
 
-
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};

@@ -121,7 +121,15 @@ impl Invoker {
     /// Calls functions of `registry` in sandboxes of `pool`.
     #[must_use]
     pub fn new(registry: FunctionRegistry, recipes: Recipes, pool: Pool) -> Self {
-        Self { inner: Arc::new(Inner { registry, recipes, pool, calls: TaskTracker::new(), background: Default::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                registry,
+                recipes,
+                pool,
+                calls: TaskTracker::new(),
+                background: Default::default(),
+            }),
+        }
     }
 
     /// Follows what functions and images there are, until `stop`: retires sandboxes of functions that change, and tells the

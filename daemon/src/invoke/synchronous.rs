@@ -39,15 +39,7 @@ impl Invoker {
         let slot = self.inner.registry.concurrency().take(version.account(), version.name())?;
         let inner = Arc::clone(&self.inner);
         let function_arn = arn.to_string().into();
-        let call = Call {
-            version,
-            function_arn,
-            payload,
-            client_context,
-            tail,
-            request_id,
-            slot,
-        };
+        let call = Call { version, function_arn, payload, client_context, tail, request_id, slot };
         // A panic in there is a defect; the caller is told so.
         self.inner.calls.spawn(async move { inner.run(call).await }).await.unwrap_or(Err(InvokeError::Broken))
     }

@@ -75,7 +75,8 @@ impl AwsError {
     /// One of [`FORMS`].
     pub(super) fn new(name: &'static str, message: impl Into<String>) -> Self {
         let found = FORMS.iter().find(|(known, ..)| *known == name);
-        let (status, form) = found.map_or((StatusCode::INTERNAL_SERVER_ERROR, Form::Upper), |(_, status, form)| (*status, *form));
+        let (status, form) = found
+            .map_or((StatusCode::INTERNAL_SERVER_ERROR, Form::Upper), |(_, status, form)| (*status, *form));
         Self { name, status, message: Some(message.into()), form, reason: None }
     }
 
@@ -156,7 +157,9 @@ impl From<FunctionError> for AwsError {
         }
         match error.kind() {
             ErrorKind::Validation => Self::new("ValidationException", error.to_string()),
-            ErrorKind::InvalidParameterValue => Self::new("InvalidParameterValueException", error.to_string()),
+            ErrorKind::InvalidParameterValue => {
+                Self::new("InvalidParameterValueException", error.to_string())
+            }
             ErrorKind::ResourceNotFound => Self::new("ResourceNotFoundException", error.to_string()),
             ErrorKind::ResourceConflict => Self::new("ResourceConflictException", error.to_string()),
             ErrorKind::PreconditionFailed => Self::new("PreconditionFailedException", error.to_string()),

@@ -17,7 +17,9 @@ const CHUNK: usize = 256 * 1024;
 /// A message that is an event.
 fn event(name: &str, content_type: &str, payload: &[u8]) -> Bytes {
     let mut headers = BytesMut::new();
-    for (header, value) in [(":event-type", name), (":content-type", content_type), (":message-type", "event")] {
+    for (header, value) in
+        [(":event-type", name), (":content-type", content_type), (":message-type", "event")]
+    {
         // Names and values are this file's and its caller's, all of them short.
         headers.put_u8(header.len() as u8);
         headers.put_slice(header.as_bytes());

@@ -10,10 +10,7 @@ use hyper::body::Frame;
 use time::{Duration, OffsetDateTime};
 use tokio::io::AsyncReadExt;
 
-use super::{
-    answer::Answer,
-    error::AwsError,
-};
+use super::{answer::Answer, error::AwsError};
 use crate::{
     functions::{FunctionArn, FunctionRegistry, FunctionVersion, LayerVersion},
     identity::sigv4::{Identity, Verifier},
@@ -85,10 +82,13 @@ fn package(registry: &FunctionRegistry, identity: &Identity, path: &str) -> Opti
 }
 
 /// Serves what [`location`] named, if the function still has it.
-pub(super) async fn serve(registry: &FunctionRegistry, identity: &Identity, path: &str) -> Result<Answer, AwsError> {
-    let found = package(registry, identity, path).ok_or_else(|| {
-        AwsError::new("ResourceNotFoundException", "There is no such package any more.")
-    })?;
+pub(super) async fn serve(
+    registry: &FunctionRegistry,
+    identity: &Identity,
+    path: &str,
+) -> Result<Answer, AwsError> {
+    let found = package(registry, identity, path)
+        .ok_or_else(|| AwsError::new("ResourceNotFoundException", "There is no such package any more."))?;
     let archive = registry.archive(found).await?;
     let file = tokio::fs::File::from_std(archive.file);
     let pieces = futures_util::stream::unfold(file, |mut file| async move {

@@ -11,9 +11,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::door::Door;
-use crate::{
-    clock::SharedClock, functions::FunctionRegistry, identity::sigv4::Verifier, invoke::Invoker,
-};
+use crate::{clock::SharedClock, functions::FunctionRegistry, identity::sigv4::Verifier, invoke::Invoker};
 
 /// Connections at the same time; more wait to be accepted. A client of AWS keeps ten or so.
 const CONNECTIONS: usize = 1024;
@@ -39,7 +37,9 @@ pub struct AwsDoors {
 
 /// Why the door could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("could not listen on {address} for the AWS API: {source}; set aws_listen to another address, or to none")]
+#[error(
+    "could not listen on {address} for the AWS API: {source}; set aws_listen to another address, or to none"
+)]
 pub struct AwsServeError {
     address: SocketAddr,
     source: io::Error,

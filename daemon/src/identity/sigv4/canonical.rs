@@ -26,7 +26,8 @@ pub(super) fn string_to_sign(head: &Parts, claim: &Claim, style: PathStyle, payl
 fn headers(headers: &HeaderMap, signed: &[String]) -> String {
     let mut text = String::new();
     for name in signed {
-        let values: Vec<String> = headers.get_all(name).iter().map(|value| squeezed(value.as_bytes())).collect();
+        let values: Vec<String> =
+            headers.get_all(name).iter().map(|value| squeezed(value.as_bytes())).collect();
         text.push_str(name);
         text.push(':');
         text.push_str(&values.join(","));

@@ -87,7 +87,9 @@ impl Claim {
         match head.headers.get(AUTHORIZATION) {
             Some(header) => {
                 let header = header.to_str().map_err(|_| {
-                    SignatureError::Incomplete("The Authorization header has characters that are not ASCII.".to_owned())
+                    SignatureError::Incomplete(
+                        "The Authorization header has characters that are not ASCII.".to_owned(),
+                    )
                 })?;
                 Self::from_header(header, &head.headers)
             }
@@ -103,7 +105,8 @@ impl Claim {
         for pair in rest.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').ok_or_else(|| {
                 SignatureError::Incomplete(
-                    "A part of the Authorization header is not a valid key=value pair (missing equal-sign).".to_owned(),
+                    "A part of the Authorization header is not a valid key=value pair (missing equal-sign)."
+                        .to_owned(),
                 )
             })?;
             match name.trim() {
@@ -126,7 +129,8 @@ impl Claim {
         }
         if time.is_none() {
             missing.push(
-                "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.".to_owned(),
+                "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
+                    .to_owned(),
             );
         }
         let (Some(credential), Some(signed_headers), Some(signature), Some(time)) =
@@ -142,26 +146,51 @@ impl Claim {
     }
 
     fn from_query(query: &QueryPairs<'_>) -> Result<Self, SignatureError> {
-        let names =
-            ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date", "X-Amz-Expires"];
-        let [algorithm, credential, signature, signed_headers, date, expires] = names.map(|name| query.get(name));
+        let names = [
+            "X-Amz-Algorithm",
+            "X-Amz-Credential",
+            "X-Amz-Signature",
+            "X-Amz-SignedHeaders",
+            "X-Amz-Date",
+            "X-Amz-Expires",
+        ];
+        let [algorithm, credential, signature, signed_headers, date, expires] =
+            names.map(|name| query.get(name));
         let values = (algorithm, credential, signature, signed_headers, date, expires);
-        let (Some(algorithm), Some(credential), Some(signature), Some(signed_headers), Some(date), Some(expires)) = values
+        let (
+            Some(algorithm),
+            Some(credential),
+            Some(signature),
+            Some(signed_headers),
+            Some(date),
+            Some(expires),
+        ) = values
         else {
             let there: Vec<bool> = names.iter().map(|name| query.get(name).is_some()).collect();
             let missing = names.iter().zip(there).filter(|(_, there)| !there);
-            let texts: Vec<String> =
-                missing.map(|(name, _)| format!("AWS query-string parameters must include '{name}'.")).collect();
+            let texts: Vec<String> = missing
+                .map(|(name, _)| format!("AWS query-string parameters must include '{name}'."))
+                .collect();
             return Err(SignatureError::Incomplete(texts.join(" ")));
         };
         check_algorithm(&algorithm)?;
         let time = parse_timestamp(&date).ok_or_else(|| bad_date(&date))?;
-        let expires_seconds = expires.parse().ok().filter(|seconds| (1..=MAX_EXPIRES_SECONDS).contains(seconds));
+        let expires_seconds =
+            expires.parse().ok().filter(|seconds| (1..=MAX_EXPIRES_SECONDS).contains(seconds));
         let expires_seconds = expires_seconds.ok_or_else(|| {
-            SignatureError::Incomplete(format!("X-Amz-Expires must be a number of seconds from 1 to {MAX_EXPIRES_SECONDS}."))
+            SignatureError::Incomplete(format!(
+                "X-Amz-Expires must be a number of seconds from 1 to {MAX_EXPIRES_SECONDS}."
+            ))
         })?;
         let session_token = query.get("X-Amz-Security-Token").map(Cow::into_owned);
-        Self::new(&credential, &signed_headers, &signature, time, session_token, Place::Query { expires_seconds })
+        Self::new(
+            &credential,
+            &signed_headers,
+            &signature,
+            time,
+            session_token,
+            Place::Query { expires_seconds },
+        )
     }
 
     fn new(
@@ -265,7 +294,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_as_aws_names_it() {
-        let SignatureError::Incomplete(text) = claim("AWS4-HMAC-SHA256 SignedHeaders=host").unwrap_err() else {
+        let SignatureError::Incomplete(text) = claim("AWS4-HMAC-SHA256 SignedHeaders=host").unwrap_err()
+        else {
             panic!("another error")
         };
         assert_eq!(

@@ -94,7 +94,12 @@ impl Verifier {
     ///
     /// # Errors
     /// See [`SignatureError`].
-    pub fn admit(&self, head: &Parts, service: &str, now: OffsetDateTime) -> Result<Admitted, SignatureError> {
+    pub fn admit(
+        &self,
+        head: &Parts,
+        service: &str,
+        now: OffsetDateTime,
+    ) -> Result<Admitted, SignatureError> {
         let claim = Claim::read(head)?;
         let credential =
             self.credentials.get(&claim.scope.access_key_id).ok_or(SignatureError::UnknownKey)?;
@@ -182,11 +187,19 @@ impl Admitted {
 /// What a request says instead of a hash if its payload comes in signed chunks.
 const STREAMING: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
 
-fn check_token(credential: &Credential, token: Option<&str>, now: OffsetDateTime) -> Result<(), SignatureError> {
+fn check_token(
+    credential: &Credential,
+    token: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<(), SignatureError> {
     match (&credential.session, token) {
         (None, None) => Ok(()),
         (Some(session), Some(token)) if session.has_token(token) => {
-            if session.is_over(now) { Err(SignatureError::ExpiredToken) } else { Ok(()) }
+            if session.is_over(now) {
+                Err(SignatureError::ExpiredToken)
+            } else {
+                Ok(())
+            }
         }
         _ => Err(SignatureError::UnknownKey),
     }
@@ -224,7 +237,9 @@ fn check_time(claim: &Claim, now: OffsetDateTime) -> Result<(), SignatureError> 
 fn check_signed_headers(head: &Parts, claim: &Claim) -> Result<(), SignatureError> {
     let is_signed = |name: &str| claim.signed_headers.iter().any(|signed| signed == name);
     if !is_signed("host") {
-        return Err(SignatureError::OutOfScope("'Host' must be a 'SignedHeader' in the AWS Authorization.".to_owned()));
+        return Err(SignatureError::OutOfScope(
+            "'Host' must be a 'SignedHeader' in the AWS Authorization.".to_owned(),
+        ));
     }
     let unsigned = head.headers.keys().map(http::HeaderName::as_str).find(|name| {
         // Proxies add the trace id; it says nothing about what is asked.
@@ -253,7 +268,9 @@ fn payload_of(head: &Parts, claim: &Claim) -> Result<Payload, SignatureError> {
         Some("UNSIGNED-PAYLOAD") => Ok(Payload::Unsigned),
         Some(STREAMING) => {
             let decoded_length = text("x-amz-decoded-content-length").map(|length| {
-                length.parse().map_err(|_| SignatureError::Chunks("X-Amz-Decoded-Content-Length is no number"))
+                length
+                    .parse()
+                    .map_err(|_| SignatureError::Chunks("X-Amz-Decoded-Content-Length is no number"))
             });
             Ok(Payload::Chunked { decoded_length: decoded_length.transpose()? })
         }

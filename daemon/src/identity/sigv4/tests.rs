@@ -35,7 +35,13 @@ fn suite_request(method: Method, uri: &str, signature: &str) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-fn check(verifier: &Verifier, head: &Parts, body: &[u8], service: &str, now: OffsetDateTime) -> Result<Bytes, SignatureError> {
+fn check(
+    verifier: &Verifier,
+    head: &Parts,
+    body: &[u8],
+    service: &str,
+    now: OffsetDateTime,
+) -> Result<Bytes, SignatureError> {
     verifier.admit(head, service, now)?.verify(head, Bytes::copy_from_slice(body))
 }
 
@@ -107,7 +113,8 @@ fn a_signature_counts_for_its_service_region_and_day_only() {
     assert_eq!(elsewhere.admit(&head, "service", SUITE_TIME).unwrap_err(), SignatureError::UnknownKey);
     let mut head = suite_request(Method::GET, "/", VANILLA);
     head.headers.insert("x-amz-date", "20150831T000000Z".parse().unwrap());
-    let refusal = check(&suite(), &head, b"", "service", datetime!(2015-08-31 00:00 UTC)).unwrap_err().to_string();
+    let refusal =
+        check(&suite(), &head, b"", "service", datetime!(2015-08-31 00:00 UTC)).unwrap_err().to_string();
     assert!(refusal.starts_with("Date in Credential scope does not match"), "{refusal}");
 }
 
@@ -215,7 +222,9 @@ fn a_url_that_was_presigned_here_opens_what_it_names_and_nothing_else() {
     let verifier = suite();
     let head = suite_request(Method::GET, "/", VANILLA);
     let identity = verifier.admit(&head, "service", SUITE_TIME).unwrap().identity().clone();
-    let query = verifier.presign_get(&identity, "127.0.0.1:4566", "/code/a", Duration::minutes(10), SUITE_TIME).unwrap();
+    let query = verifier
+        .presign_get(&identity, "127.0.0.1:4566", "/code/a", Duration::minutes(10), SUITE_TIME)
+        .unwrap();
     let head = |path: &str| {
         let request = Request::get(format!("{path}?{query}")).header("host", "127.0.0.1:4566");
         request.body(()).unwrap().into_parts().0

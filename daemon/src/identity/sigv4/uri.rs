@@ -94,7 +94,10 @@ mod tests {
     #[test]
     fn a_path_is_encoded_once_more_than_it_was_sent() {
         let path = "/2015-03-31/functions/arn%3Aaws%3Alambda/x%20y";
-        assert_eq!(canonical_path(path, PathStyle::Twice), "/2015-03-31/functions/arn%253Aaws%253Alambda/x%2520y");
+        assert_eq!(
+            canonical_path(path, PathStyle::Twice),
+            "/2015-03-31/functions/arn%253Aaws%253Alambda/x%2520y"
+        );
         assert_eq!(canonical_path("/a/./b/../c//d/", PathStyle::Twice), "/a/c/d/");
         assert_eq!(canonical_path("/", PathStyle::Twice), "/");
         assert_eq!(canonical_path("/a%3ab/~", PathStyle::Once), "/a%3Ab/~");

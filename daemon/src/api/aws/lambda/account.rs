@@ -14,7 +14,9 @@ use crate::{
         answer::{Answer, empty, json as json_answer},
         error::AwsError,
     },
-    functions::{FunctionReference, FunctionVersion, Qualifier, RecursiveLoop, RuntimeManagement, UpdateRuntimeOn},
+    functions::{
+        FunctionReference, FunctionVersion, Qualifier, RecursiveLoop, RuntimeManagement, UpdateRuntimeOn,
+    },
 };
 
 /// Bytes that all packages of an account may have on Lambda. Here the disk is the limit; tools show this one.
@@ -39,7 +41,11 @@ pub(super) async fn settings(lambda: &Lambda, call: Call) -> Result<Answer, AwsE
     json_answer(StatusCode::OK, &settings)
 }
 
-fn target(lambda: &Lambda, call: &Call, operation: &str) -> Result<(FunctionReference, Option<Qualifier>), AwsError> {
+fn target(
+    lambda: &Lambda,
+    call: &Call,
+    operation: &str,
+) -> Result<(FunctionReference, Option<Qualifier>), AwsError> {
     let mut checks = Checks::default();
     let (reference, qualifier) = call.function(&mut checks);
     let reference = checks.finish_with(reference)?;

@@ -59,7 +59,10 @@ fn output(alias: &Alias) -> Output {
         function_version: alias.version.to_string(),
         description: alias.description.to_string(),
         routing_config: alias.routing.map(|routing| RoutingOutput {
-            additional_version_weights: BTreeMap::from([(routing.version.to_string(), routing.weight.into())]),
+            additional_version_weights: BTreeMap::from([(
+                routing.version.to_string(),
+                routing.weight.into(),
+            )]),
         }),
         revision_id: alias.revision_id.to_string(),
     }

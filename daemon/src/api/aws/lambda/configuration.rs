@@ -196,10 +196,7 @@ impl<'a> Configuration<'a> {
             package_type: "Zip",
             architectures: [settings.architecture.as_str()],
             ephemeral_storage: Size { size: settings.ephemeral_storage.get() },
-            snap_start: SnapStart {
-                apply_on: settings.snap_start.to_string(),
-                optimization_status: "Off",
-            },
+            snap_start: SnapStart { apply_on: settings.snap_start.to_string(), optimization_status: "Off" },
             logging_config: Logging {
                 log_format: settings.logging.format.to_string(),
                 application_log_level: settings.logging.application_level.map(|level| level.to_string()),

@@ -13,8 +13,8 @@ use crate::{
         error::AwsError,
     },
     functions::{
-        Destination, Destinations, EventInvokeConfig, EventInvokeSettings, FunctionArn, FunctionReference, Qualifier,
-        Unsaid,
+        Destination, Destinations, EventInvokeConfig, EventInvokeSettings, FunctionArn, FunctionReference,
+        Qualifier, Unsaid,
     },
 };
 
@@ -109,8 +109,8 @@ async fn set(lambda: &Lambda, call: Call, unsaid: Unsaid, operation: &str) -> Re
         on_failure: destination(config.on_failure, "destinationConfig.onFailure.destination"),
     });
     let settings = EventInvokeSettings {
-        maximum_retry_attempts: checks.number(input.maximum_retry_attempts),
-        maximum_event_age: checks.number(input.maximum_event_age_in_seconds),
+        maximum_retry_attempts: checks.number("maximumRetryAttempts", input.maximum_retry_attempts),
+        maximum_event_age: checks.number("maximumEventAgeInSeconds", input.maximum_event_age_in_seconds),
         destinations,
     };
     let reference = checks.finish_with(reference)?;
@@ -121,7 +121,11 @@ async fn set(lambda: &Lambda, call: Call, unsaid: Unsaid, operation: &str) -> Re
     json(StatusCode::OK, &output(&config, &arn))
 }
 
-fn target(lambda: &Lambda, call: &Call, operation: &str) -> Result<(FunctionReference, Option<Qualifier>), AwsError> {
+fn target(
+    lambda: &Lambda,
+    call: &Call,
+    operation: &str,
+) -> Result<(FunctionReference, Option<Qualifier>), AwsError> {
     let mut checks = Checks::default();
     let (reference, qualifier) = call.function(&mut checks);
     let reference = checks.finish_with(reference)?;

@@ -21,9 +21,9 @@ use crate::{
     },
     functions::{
         self, Architecture, Changed, CreateFunction, DeadLetterArn, EphemeralStorageMb, Found, FunctionArn,
-        FunctionError, FunctionName, FunctionRegistry, InvalidField, KmsKeyArn, LayerVersionArn, LoggingChange,
-        LoggingConfig, MemoryMb, Page, Qualifier, RoleArn, Settings, SnapStart, Tags, TimeoutSeconds, TracingMode,
-        UpdateCode, UpdateConfiguration, UploadedCode, Version, VpcConfig,
+        FunctionError, FunctionName, FunctionRegistry, InvalidField, KmsKeyArn, LayerVersionArn,
+        LoggingChange, LoggingConfig, MemoryMb, Page, Qualifier, RoleArn, Settings, SnapStart, Tags,
+        TimeoutSeconds, TracingMode, UpdateCode, UpdateConfiguration, UploadedCode, Version, VpcConfig,
     },
 };
 
@@ -164,7 +164,9 @@ pub(super) async fn create(lambda: &Lambda, call: Call) -> Result<Answer, AwsErr
         return Err(invalid("thawd runs zip packages only; PackageType Image is not served yet."));
     }
     let (Some(runtime), Some(handler)) = (change.runtime.clone(), change.handler.clone()) else {
-        return Err(invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages."));
+        return Err(invalid(
+            "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+        ));
     };
     let layers = change.layers.clone().unwrap_or_default();
     let mut settings = Settings::new(runtime, handler);
@@ -193,7 +195,11 @@ fn check_new_name(name: &str, checks: &mut Checks) {
         checks.refuse("functionName", name, "Member must have length greater than or equal to 1");
     }
     if name.len() > NEW_NAME_MAX {
-        checks.refuse("functionName", name, &format!("Member must have length less than or equal to {NEW_NAME_MAX}"));
+        checks.refuse(
+            "functionName",
+            name,
+            &format!("Member must have length less than or equal to {NEW_NAME_MAX}"),
+        );
     }
     // Its length bounds what the pattern has to look at.
     if !PATTERN.as_ref().is_some_and(|pattern| pattern.is_match(name)) {
@@ -257,9 +263,12 @@ fn changes(input: SettingsInput, checks: &mut Checks) -> UpdateConfiguration {
         runtime: checks.optional(input.runtime.as_deref()),
         handler: checks.optional(input.handler.as_deref()),
         description: checks.optional(input.description.as_deref()),
-        timeout: checks.number::<TimeoutSeconds>(input.timeout),
-        memory: checks.number::<MemoryMb>(input.memory_size),
-        ephemeral_storage: checks.number::<EphemeralStorageMb>(input.ephemeral_storage.unwrap_or_default().size),
+        timeout: checks.number::<TimeoutSeconds>("timeout", input.timeout),
+        memory: checks.number::<MemoryMb>("memorySize", input.memory_size),
+        ephemeral_storage: checks.number::<EphemeralStorageMb>(
+            "ephemeralStorage.size",
+            input.ephemeral_storage.unwrap_or_default().size,
+        ),
         environment: input.environment.and_then(|environment| {
             checks.take(functions::Environment::try_from(environment.variables.unwrap_or_default()))
         }),
@@ -334,9 +343,9 @@ pub(super) async fn receive(registry: &FunctionRegistry, code: CodeInput) -> Res
     let Some(zip_file) = code.zip_file else {
         return Err(invalid("Please provide a source for function code."));
     };
-    let bytes = STANDARD.decode(zip_file.as_bytes()).map_err(|_| {
-        AwsError::new("SerializationException", "ZipFile is not base64")
-    })?;
+    let bytes = STANDARD
+        .decode(zip_file.as_bytes())
+        .map_err(|_| AwsError::new("SerializationException", "ZipFile is not base64"))?;
     drop(zip_file);
     if bytes.is_empty() {
         return Err(invalid("Uploaded file must be a non-empty zip"));
@@ -428,7 +437,11 @@ pub(super) async fn list(lambda: &Lambda, call: Call) -> Result<Answer, AwsError
     if all_versions {
         let marker: Option<String> = call.marker()?;
         let bad_marker = || AwsError::new("InvalidParameterValueException", "Invalid Marker");
-        let after = match marker.as_deref().map(|marker| marker.split_once(':').ok_or_else(bad_marker)).transpose()? {
+        let after = match marker
+            .as_deref()
+            .map(|marker| marker.split_once(':').ok_or_else(bad_marker))
+            .transpose()?
+        {
             None => None,
             Some((name, version)) => Some((
                 name.parse::<FunctionName>().map_err(|_| bad_marker())?,
@@ -436,12 +449,14 @@ pub(super) async fn list(lambda: &Lambda, call: Call) -> Result<Answer, AwsError
             )),
         };
         let Page { items, next } = registry.list_all_versions(after.as_ref(), limit);
-        let functions = items.iter().map(|version| Configuration::listed(version, &version.qualified_arn())).collect();
+        let functions =
+            items.iter().map(|version| Configuration::listed(version, &version.qualified_arn())).collect();
         let next_marker = next.map(|(name, version)| format!("{name}:{version}"));
         return json(StatusCode::OK, &Output { functions, next_marker });
     }
     let page = registry.list(call.marker::<FunctionName>()?.as_ref(), limit);
-    let functions = page.functions.iter().map(|version| Configuration::listed(version, &version.arn)).collect();
+    let functions =
+        page.functions.iter().map(|version| Configuration::listed(version, &version.arn)).collect();
     let next_marker = page.next.map(|name| name.to_string());
     json(StatusCode::OK, &Output { functions, next_marker })
 }

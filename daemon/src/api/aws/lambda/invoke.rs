@@ -61,7 +61,10 @@ fn read(lambda: &Lambda, call: Call, kinds: &[(&str, Kind)]) -> Result<(Kind, In
     if kind == Kind::Event && call.body.len() > EVENT_LIMIT {
         return Err(AwsError::new(
             "RequestEntityTooLargeException",
-            format!("{} byte payload is too large for the Event invocation type (limit {EVENT_LIMIT} bytes)", call.body.len()),
+            format!(
+                "{} byte payload is too large for the Event invocation type (limit {EVENT_LIMIT} bytes)",
+                call.body.len()
+            ),
         ));
     }
     Ok((kind, Invocation { function, qualifier, payload: call.body, client_context, tail }))
@@ -79,7 +82,10 @@ fn exact(
 /// A client context comes in base64.
 fn client_context(text: &str) -> Result<ClientContext, AwsError> {
     let refused = |why: String| {
-        AwsError::new("InvalidRequestContentException", format!("Client context must be a valid Base64-encoded JSON object. {why}"))
+        AwsError::new(
+            "InvalidRequestContentException",
+            format!("Client context must be a valid Base64-encoded JSON object. {why}"),
+        )
     };
     let bytes = STANDARD.decode(text).map_err(|error| refused(error.to_string()))?;
     let text = std::str::from_utf8(&bytes).map_err(|error| refused(error.to_string()))?;
@@ -99,7 +105,8 @@ fn refusal(error: InvokeError) -> AwsError {
 
 /// Invoke.
 pub(super) async fn invoke(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
-    let kinds = [("Event", Kind::Event), ("RequestResponse", Kind::RequestResponse), ("DryRun", Kind::DryRun)];
+    let kinds =
+        [("Event", Kind::Event), ("RequestResponse", Kind::RequestResponse), ("DryRun", Kind::DryRun)];
     let (kind, invocation) = read(lambda, call, &kinds)?;
     match kind {
         Kind::RequestResponse => {

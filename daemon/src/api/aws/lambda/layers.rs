@@ -16,8 +16,8 @@ use crate::{
         packages,
     },
     functions::{
-        Action, AddPermission, Architecture, CompatibleRuntime, FunctionRegistry, InvalidField, LayerArn, LayerName,
-        LayerVersion, LayerVersionArn, LicenseInfo, PublishLayer, Statement, VersionNumber,
+        Action, AddPermission, Architecture, CompatibleRuntime, FunctionRegistry, InvalidField, LayerArn,
+        LayerName, LayerVersion, LayerVersionArn, LicenseInfo, PublishLayer, Statement, VersionNumber,
     },
 };
 

@@ -91,7 +91,10 @@ impl Lambda {
                 return Ok(FoundOperation { operation, labels });
             }
         }
-        Err(AwsError::new("UnknownOperationException", format!("Lambda has no operation {} {}", head.method, shown(path))))
+        Err(AwsError::new(
+            "UnknownOperationException",
+            format!("Lambda has no operation {} {}", head.method, shown(path)),
+        ))
     }
 
     /// Answers a request whose sender is known.

@@ -2,7 +2,10 @@
 
 use std::{fmt, pin::Pin};
 
-use super::{Lambda, Served, account, aliases, events, functions, input::Call, invoke, layers, permissions, tags, versions};
+use super::{
+    Lambda, Served, account, aliases, events, functions, input::Call, invoke, layers, permissions, tags,
+    versions,
+};
 use crate::{
     api::aws::{answer::Answer, error::AwsError},
     invoke::{EVENT_LIMIT, PAYLOAD_LIMIT},
@@ -50,7 +53,15 @@ pub(super) struct Operation {
 }
 
 const fn missing(name: &'static str, method: &'static str, path: &'static str) -> Operation {
-    Operation { name, method, path, query: None, served: Served::No, body_limit: SMALL_BODY, handler: Handler::Missing }
+    Operation {
+        name,
+        method,
+        path,
+        query: None,
+        served: Served::No,
+        body_limit: SMALL_BODY,
+        handler: Handler::Missing,
+    }
 }
 
 /// Makes a row for an operation that is served.

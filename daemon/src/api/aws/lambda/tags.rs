@@ -25,18 +25,31 @@ const TAGGABLE: &str = r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-is
 const TAGGABLE_MAX: usize = 256;
 
 /// The function of the path, if the path is the ARN of one.
-fn function(lambda: &Lambda, call: &Call, mut checks: Checks, operation: &str) -> Result<FunctionArn, AwsError> {
+fn function(
+    lambda: &Lambda,
+    call: &Call,
+    mut checks: Checks,
+    operation: &str,
+) -> Result<FunctionArn, AwsError> {
     static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!("^(?:{TAGGABLE})$")).ok());
     let text = call.label("Resource");
     if text.len() > TAGGABLE_MAX {
-        checks.refuse("resource", text, &format!("Member must have length less than or equal to {TAGGABLE_MAX}"));
+        checks.refuse(
+            "resource",
+            text,
+            &format!("Member must have length less than or equal to {TAGGABLE_MAX}"),
+        );
     } else if !PATTERN.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
-        checks.refuse("resource", text, &format!("Member must satisfy regular expression pattern: {TAGGABLE}"));
+        checks.refuse(
+            "resource",
+            text,
+            &format!("Member must satisfy regular expression pattern: {TAGGABLE}"),
+        );
     }
     checks.finish()?;
-    let reference: FunctionReference = text.parse().map_err(|_| {
-        AwsError::new("NotImplementedException", "thawd keeps tags of functions only")
-    })?;
+    let reference: FunctionReference = text
+        .parse()
+        .map_err(|_| AwsError::new("NotImplementedException", "thawd keeps tags of functions only"))?;
     let registry = lambda.functions(call);
     let reference = own(reference, call, &registry, operation)?;
     Ok(reference.arn_for(registry.region(), call.identity.account))

@@ -58,6 +58,7 @@ pub(super) async fn list(lambda: &Lambda, call: Call) -> Result<Answer, AwsError
     let registry = lambda.functions(&call);
     let reference = own(reference, &call, &registry, "ListVersionsByFunction")?;
     let page = registry.list_versions(&reference, call.marker::<Version>()?, limit)?;
-    let versions = page.items.iter().map(|version| Configuration::listed(version, &version.qualified_arn())).collect();
+    let versions =
+        page.items.iter().map(|version| Configuration::listed(version, &version.qualified_arn())).collect();
     json(StatusCode::OK, &Output { versions, next_marker: page.next.map(|version| version.to_string()) })
 }
