@@ -249,6 +249,9 @@ class Walk:
         assert changed["MaximumRetryAttempts"] == 1 and changed["MaximumEventAgeInSeconds"] == 60
         assert self.api.get_function_event_invoke_config(FunctionName=self.name)["LastModified"].year >= 2024
         assert len(self.api.list_function_event_invoke_configs(FunctionName=self.name)["FunctionEventInvokeConfigs"]) == 1
+        got = refused(self.raw.put_function_event_invoke_config, "ValidationException", 400, FunctionName=self.name,
+                      MaximumRetryAttempts=-1, MaximumEventAgeInSeconds=1)
+        assert got["Error"]["Message"].startswith("2 validation errors detected: Value '-1' at 'maximumRetryAttempts'"), got
         self.api.delete_function_event_invoke_config(FunctionName=self.name)
 
     def kept(self):

@@ -31,7 +31,11 @@ pub fn thaw_init() -> PathBuf {
 pub fn aws_clients() -> PathBuf {
     let beside_thawd = || thawd().with_file_name("../aws-clients");
     let path = env::var_os("THAW_TEST_AWS_CLIENTS").map_or_else(beside_thawd, PathBuf::from);
-    assert!(path.join("venv/bin/aws").is_file(), "there are no AWS clients in {}: run tests/run", path.display());
+    assert!(
+        path.join("venv/bin/aws").is_file(),
+        "there are no AWS clients in {}: run tests/run",
+        path.display()
+    );
     path
 }
 

@@ -64,17 +64,11 @@ async fn no_tenant_reaches_what_another_has() {
                 [[credential]]\naccess_key_id = \"AKIAB\"\nsecret_access_key = \"of b\"\naccount = \"000000000002\"\n";
     fs::write(&file, text).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    let world = World::start_with(&[
-        ("aws-credentials", file.to_str().unwrap()),
-        ("memory-budget-mb", "2000"),
-    ])
-    .await;
+    let world =
+        World::start_with(&[("aws-credentials", file.to_str().unwrap()), ("memory-budget-mb", "2000")]).await;
     let endpoint = endpoint(&world).await;
-    script(
-        "tenants.py",
-        &[&endpoint, "AKIAA", "of a", "000000000000", "AKIAB", "of b", "000000000002"],
-    )
-    .await;
+    script("tenants.py", &[&endpoint, "AKIAA", "of a", "000000000000", "AKIAB", "of b", "000000000002"])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,15 +108,29 @@ use Told::{Error, Fields, Nothing};
 /// Commands of the AWS CLI, one after another on one function, each with what it answers. NAME is the function, FILE a
 /// place for an answer, ZIP a package.
 const COMMANDS: &[(&str, Told)] = &[
-    ("sts get-caller-identity", Fields(&[("/Account", "000000000000"), ("/Arn", "arn:aws:iam::000000000000:root")])),
+    (
+        "sts get-caller-identity",
+        Fields(&[("/Account", "000000000000"), ("/Arn", "arn:aws:iam::000000000000:root")]),
+    ),
     (
         "lambda create-function --function-name NAME --runtime python3.13 --handler echo.handler \
          --role arn:aws:iam::000000000000:role/test --zip-file fileb://ZIP --timeout 20 --tags a=b",
-        Fields(&[("/FunctionName", "NAME"), ("/State", "Pending"), ("/StateReasonCode", "Creating"), ("/Timeout", "20")]),
+        Fields(&[
+            ("/FunctionName", "NAME"),
+            ("/State", "Pending"),
+            ("/StateReasonCode", "Creating"),
+            ("/Timeout", "20"),
+        ]),
     ),
     ("lambda wait function-active-v2 --function-name NAME", Nothing),
-    ("lambda get-function --function-name NAME", Fields(&[("/Configuration/State", "Active"), ("/Tags/a", "b")])),
-    ("lambda get-function-configuration --function-name NAME:$LATEST", Fields(&[("/LastUpdateStatus", "Successful")])),
+    (
+        "lambda get-function --function-name NAME",
+        Fields(&[("/Configuration/State", "Active"), ("/Tags/a", "b")]),
+    ),
+    (
+        "lambda get-function-configuration --function-name NAME:$LATEST",
+        Fields(&[("/LastUpdateStatus", "Successful")]),
+    ),
     (
         "lambda invoke --function-name NAME --payload {\"a\":1} --cli-binary-format raw-in-base64-out FILE",
         Fields(&[("/StatusCode", "200"), ("/ExecutedVersion", "$LATEST")]),
@@ -200,8 +208,16 @@ async fn the_aws_command_line_does_what_it_does_on_lambda() {
             .args(line.split_whitespace().map(fill))
             .args(["--endpoint-url", &endpoint, "--output", "json"])
             .env_clear()
-            .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_DEFAULT_REGION", "us-east-1")])
-            .envs([("PATH", "/usr/bin:/bin"), ("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", home.path().to_str().unwrap())]);
+            .envs([
+                ("AWS_ACCESS_KEY_ID", "test"),
+                ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("AWS_DEFAULT_REGION", "us-east-1"),
+            ])
+            .envs([
+                ("PATH", "/usr/bin:/bin"),
+                ("AWS_EC2_METADATA_DISABLED", "true"),
+                ("HOME", home.path().to_str().unwrap()),
+            ]);
         let output = run(command).await;
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         match told {
@@ -212,9 +228,11 @@ async fn the_aws_command_line_does_what_it_does_on_lambda() {
             Nothing => assert!(output.status.success(), "{line}: {err}"),
             Fields(fields) => {
                 assert!(output.status.success(), "{line}: {err}");
-                let answer: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{line}: {error}: {out}"));
+                let answer: Value =
+                    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{line}: {error}: {out}"));
                 for (pointer, wanted) in *fields {
-                    let found = answer.pointer(pointer).unwrap_or_else(|| panic!("{line}: no {pointer} in {out}"));
+                    let found =
+                        answer.pointer(pointer).unwrap_or_else(|| panic!("{line}: no {pointer} in {out}"));
                     let found = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
                     assert_eq!(found, fill(wanted), "{line}: {pointer}");
                 }
@@ -234,7 +252,11 @@ async fn what_one_door_makes_the_other_calls() {
         .args(["lambda", "invoke", "--function-name", &name, "--endpoint-url", &endpoint])
         .args(["--payload", "{\"n\": 1}", "--cli-binary-format", "raw-in-base64-out"])
         .arg(answer.path())
-        .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_DEFAULT_REGION", "us-east-1")]);
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+        ]);
     let output = run(command).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let answer: Value = serde_json::from_slice(&fs::read(answer.path()).unwrap()).unwrap();

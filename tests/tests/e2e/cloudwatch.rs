@@ -1,14 +1,12 @@
 //! CloudWatch Logs by AWS's own clients, unmodified.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::{path::Path, process::Stdio};
 
 use serde_json::{Value, json};
 use thaw_proto::v1::GetStatusRequest;
 use thaw_tests::{
     functions::{NewFunction, ONE_CPU},
+    programs,
     wait::eventually,
     world::World,
 };
@@ -18,11 +16,6 @@ use tokio::{
 };
 
 use crate::world;
-
-/// Where `tests/run` has put AWS's clients.
-fn clients() -> PathBuf {
-    std::env::var_os("THAW_TEST_AWS_CLIENTS").expect("tests/run installs AWS's clients").into()
-}
 
 /// A client on the daemon's AWS API, with the key that everybody has.
 async fn client(world: &World, program: &Path) -> Command {
@@ -60,7 +53,7 @@ async fn boto3_does_every_operation_and_each_answer_is_of_its_model() {
     let world = world().await;
     let name = printed(&world).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("aws/logs.py");
-    let mut python = client(&world, &clients().join("venv/bin/python")).await;
+    let mut python = client(&world, &programs::aws_clients().join("venv/bin/python")).await;
     // A script has no options: the endpoint is its argument.
     let endpoint = python.as_std().get_args().last().expect("the endpoint").to_owned();
     let mut command = Command::new(python.as_std().get_program());
@@ -74,7 +67,7 @@ async fn boto3_does_every_operation_and_each_answer_is_of_its_model() {
 async fn the_aws_cli_describes_filters_and_tails_live() {
     let world = world().await;
     let name = printed(&world).await;
-    let aws = clients().join("venv/bin/aws");
+    let aws = programs::aws_clients().join("venv/bin/aws");
     let group = format!("/aws/lambda/{name}");
     let run = async |arguments: &[&str]| {
         let mut command = client(&world, &aws).await;
@@ -121,7 +114,7 @@ async fn the_aws_cli_describes_filters_and_tails_live() {
 
 #[tokio::test]
 async fn the_aws_cli_2_tails_a_functions_log_and_follows_it() {
-    let aws = clients().join("cli2/aws");
+    let aws = programs::aws_clients().join("cli2/aws");
     if !aws.is_file() {
         eprintln!("not run: this machine's packages have no AWS CLI 2");
         return;
@@ -160,7 +153,7 @@ async fn the_aws_cli_2_tails_a_functions_log_and_follows_it() {
 async fn what_one_door_deletes_is_gone_behind_the_other() {
     let world = world().await;
     let name = printed(&world).await;
-    let mut command = client(&world, &clients().join("venv/bin/aws")).await;
+    let mut command = client(&world, &programs::aws_clients().join("venv/bin/aws")).await;
     command.args(["logs", "delete-log-group", "--log-group-name", &format!("/aws/lambda/{name}")]);
     output(command).await;
     eventually("the lines are gone", async || {

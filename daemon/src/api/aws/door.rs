@@ -134,7 +134,9 @@ impl Door {
         match (service, operation) {
             (Service::Lambda, Some(operation)) => {
                 let found = operation?;
-                self.lambda.serve(found, Call::new(identity, head, payload, self.doors.registry.region().clone())).await
+                self.lambda
+                    .serve(found, Call::new(identity, head, payload, self.doors.registry.region().clone()))
+                    .await
             }
             (Service::Logs, _) => Ok(self.logs.answer(identity.account, &head.headers, &payload).await),
             (Service::Sts, _) => Ok(self.ask_sts(&identity, &head, &payload, request_id)),

@@ -109,8 +109,8 @@ async fn set(lambda: &Lambda, call: Call, unsaid: Unsaid, operation: &str) -> Re
         on_failure: destination(config.on_failure, "destinationConfig.onFailure.destination"),
     });
     let settings = EventInvokeSettings {
-        maximum_retry_attempts: checks.number(input.maximum_retry_attempts),
-        maximum_event_age: checks.number(input.maximum_event_age_in_seconds),
+        maximum_retry_attempts: checks.number("maximumRetryAttempts", input.maximum_retry_attempts),
+        maximum_event_age: checks.number("maximumEventAgeInSeconds", input.maximum_event_age_in_seconds),
         destinations,
     };
     let reference = checks.finish_with(reference)?;

@@ -263,10 +263,12 @@ fn changes(input: SettingsInput, checks: &mut Checks) -> UpdateConfiguration {
         runtime: checks.optional(input.runtime.as_deref()),
         handler: checks.optional(input.handler.as_deref()),
         description: checks.optional(input.description.as_deref()),
-        timeout: checks.number::<TimeoutSeconds>(input.timeout),
-        memory: checks.number::<MemoryMb>(input.memory_size),
-        ephemeral_storage: checks
-            .number::<EphemeralStorageMb>(input.ephemeral_storage.unwrap_or_default().size),
+        timeout: checks.number::<TimeoutSeconds>("timeout", input.timeout),
+        memory: checks.number::<MemoryMb>("memorySize", input.memory_size),
+        ephemeral_storage: checks.number::<EphemeralStorageMb>(
+            "ephemeralStorage.size",
+            input.ephemeral_storage.unwrap_or_default().size,
+        ),
         environment: input.environment.and_then(|environment| {
             checks.take(functions::Environment::try_from(environment.variables.unwrap_or_default()))
         }),

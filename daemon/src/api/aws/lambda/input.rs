@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     api::aws::error::AwsError,
-    functions::{FunctionReference, FunctionRegistry, InvalidField, InvalidKind, Qualifier, Region, RevisionId},
+    functions::{
+        FunctionReference, FunctionRegistry, InvalidField, InvalidKind, Qualifier, Region, RevisionId,
+    },
     identity::{AccountId, sigv4::Identity},
 };
 
@@ -27,7 +29,9 @@ impl Labels {
             let segment = segments.next()?;
             match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
                 Some(_) if segment.is_empty() => return None,
-                Some(label) => labels.push((label, percent_decode_str(segment).decode_utf8().ok()?.into_owned())),
+                Some(label) => {
+                    labels.push((label, percent_decode_str(segment).decode_utf8().ok()?.into_owned()))
+                }
                 None if part == segment => {}
                 None => return None,
             }
@@ -53,7 +57,8 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn new(identity: Identity, head: Parts, body: Bytes, region: Region) -> Self {
-        let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let decode =
+            |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
         let query = head.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let query = query.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let query = query.map(|(name, value)| (decode(name), decode(value))).collect();
@@ -89,7 +94,10 @@ impl Call {
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, AwsError> {
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
         serde_json::from_slice(body).map_err(|error| {
-            AwsError::new("SerializationException", format!("Could not parse request body into json: {error}"))
+            AwsError::new(
+                "SerializationException",
+                format!("Could not parse request body into json: {error}"),
+            )
         })
     }
 
@@ -124,7 +132,10 @@ impl Call {
     pub(super) fn max_items(&self, checks: &mut Checks, most: u32) -> Result<usize, AwsError> {
         let Some(text) = self.parameter("MaxItems") else { return Ok(0) };
         let number: i64 = text.parse().map_err(|_| {
-            AwsError::new("SerializationException", "MaxItems: STRING_VALUE can not be converted to an Integer")
+            AwsError::new(
+                "SerializationException",
+                "MaxItems: STRING_VALUE can not be converted to an Integer",
+            )
         })?;
         if number < 1 {
             checks.refuse("maxItems", text, "Member must have value greater than or equal to 1");
@@ -178,14 +189,24 @@ impl Checks {
     }
 
     /// Checks a number of a request against the range of what it is.
-    pub(super) fn number<T: TryFrom<u32, Error = InvalidField>>(&mut self, number: Option<i64>) -> Option<T> {
+    pub(super) fn number<T: TryFrom<u32, Error = InvalidField>>(
+        &mut self,
+        member: &'static str,
+        number: Option<i64>,
+    ) -> Option<T> {
         let number = number?;
         // What no type here could hold is as much out of range as the nearest that it can.
         let near = u32::try_from(number).unwrap_or(if number < 0 { 0 } else { u32::MAX });
-        self.take(T::try_from(near).map_err(|mut error| {
-            error.message = error.message.replacen(&format!("Value '{near}'"), &format!("Value '{number}'"), 1);
+        let checked = T::try_from(near).map_err(|mut error| {
+            let (near, number) = (format!("Value '{near}'"), format!("Value '{number}'"));
+            error.message = error.message.replacen(&near, &number, 1);
             error
-        }))
+        });
+        if checked.is_ok() && number < 0 {
+            self.refuse(member, &number.to_string(), "Member must have value greater than or equal to 0");
+            return None;
+        }
+        self.take(checked)
     }
 
     /// Notes a broken constraint of a member that the domain has no type for.
@@ -213,7 +234,9 @@ impl Checks {
     /// The same, and a value that is there if nothing was wrong.
     pub(super) fn finish_with<T>(self, value: Option<T>) -> Result<T, AwsError> {
         self.finish()?;
-        value.ok_or_else(|| AwsError::new("ValidationException", "1 validation error detected: a required member is missing"))
+        value.ok_or_else(|| {
+            AwsError::new("ValidationException", "1 validation error detected: a required member is missing")
+        })
     }
 }
 
@@ -256,11 +279,17 @@ mod tests {
 
     #[test]
     fn labels_are_decoded_and_a_slash_at_the_end_does_no_harm() {
-        let path = "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Aa/aliases/b/";
+        let path =
+            "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Aa/aliases/b/";
         let labels = Labels::matching(TEMPLATE, path).unwrap();
         assert_eq!(labels.get("FunctionName"), "arn:aws:lambda:us-east-1:000000000000:function:a");
         assert_eq!(labels.get("Name"), "b");
-        for other in ["/2015-03-31/functions/a/aliases", "/2015-03-31/functions/a/aliases/b/c", "/2015-03-31/functions//aliases/b", ""] {
+        for other in [
+            "/2015-03-31/functions/a/aliases",
+            "/2015-03-31/functions/a/aliases/b/c",
+            "/2015-03-31/functions//aliases/b",
+            "",
+        ] {
             assert!(Labels::matching(TEMPLATE, other).is_none(), "{other}");
         }
     }
