@@ -64,6 +64,9 @@ fn refusal(status: &Status) -> String {
 fn flag(field: &str) -> Option<String> {
     match field {
         "function_name" => Some("NAME".to_owned()),
+        "log_group_name" => Some("GROUP".to_owned()),
+        "filter_pattern" => Some("--filter".to_owned()),
+        "retention_days" => Some("--days".to_owned()),
         "chunk" => None,
         "environment" | "environment.variables" => Some("--env".to_owned()),
         "client_context" | "payload" | "qualifier" | "timeout" | "runtime" | "handler" | "role"

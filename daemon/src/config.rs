@@ -14,6 +14,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     fs, io,
+    net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
@@ -27,6 +28,9 @@ pub use self::error::{ConfigError, Origin};
 use self::options::{Arguments, Options};
 
 const MB: u64 = 1024 * 1024;
+/// What `aws_listen` is where the AWS API is not to be served.
+pub const AWS_LISTEN_NONE: &str = "none";
+
 const DEFAULT_RUN_DIR: &str = "/run/thaw";
 
 /// Every setting, as it takes effect.
@@ -39,6 +43,10 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// Unix socket of the gRPC API.
     pub socket: PathBuf,
+    /// Where the AWS API listens; [`AWS_LISTEN_NONE`] if it does not. See [`Config::aws_address`].
+    pub aws_listen: String,
+    /// File with the credentials that the AWS API accepts; `None` accepts the development credential alone.
+    pub aws_credentials: Option<PathBuf>,
     /// Group whose members may use the socket; `None` leaves it to root.
     pub socket_group: Option<String>,
     /// Unix socket of dockerd.
@@ -221,6 +229,8 @@ impl Config {
             data_dir: PathBuf::from("/var/lib/thaw"),
             run_dir: run_dir.to_owned(),
             socket: run_dir.join("thawd.sock"),
+            aws_listen: "127.0.0.1:4566".to_owned(),
+            aws_credentials: None,
             socket_group: None,
             docker_socket: PathBuf::from("/var/run/docker.sock"),
             init: machine.program_dir.join("thaw-init"),
@@ -260,6 +270,13 @@ impl Config {
     /// A path is not UTF-8.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         toml::to_string(self).map_err(|error| ConfigError::NotText(Box::new(error)))
+    }
+
+    /// Where the AWS API listens, if it does.
+    #[must_use]
+    pub fn aws_address(&self) -> Option<SocketAddr> {
+        // Checked at the start: what is not an address is `none`.
+        self.aws_listen.parse().ok()
     }
 
     /// How long a sandbox may be idle before it is removed, where nothing better is known.

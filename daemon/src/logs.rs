@@ -19,10 +19,18 @@
 //! - A full disk costs lines, which are counted and marked, and nothing else.
 
 mod catalog;
+mod change;
 mod follow;
 mod group;
+mod group_file;
+mod groups;
+mod pattern;
+mod put;
 mod read;
+mod retention;
 mod segment;
+mod stream;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -43,12 +51,22 @@ use std::{
 };
 
 use futures_util::Stream;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
-pub use self::group::{GroupKey, GroupKeyError};
 use self::{
     catalog::{Catalog, Group, lock},
+    token::Place,
     writer::{Job, Line, Writer},
+};
+pub use self::{
+    group::{GroupKey, GroupKeyError},
+    groups::{
+        GroupChoice, GroupInfo, GroupPage, StreamChoice, StreamInfo, StreamOrder, StreamPage, StreamTimes,
+    },
+    pattern::{Pattern, PatternError},
+    put::{PutError, PutEvent, Rejected},
+    retention::{InvalidRetention, RetentionDays},
+    stream::{StreamEvents, StreamRange},
 };
 use crate::{clock::SharedClock, config::Config};
 
@@ -60,6 +78,12 @@ pub const STREAM_NAME_MAX_BYTES: usize = 512;
 
 /// What waits to be written, at most: enough for a burst that a disk takes in a tenth of a second.
 const QUEUE_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Retention counts in days.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
+/// Requests with events of others that wait to be written, at most. Each has a megabyte.
+const PUTS_MAX: usize = 8;
 
 /// What a line takes of the queue besides its message.
 const LINE_OVERHEAD_BYTES: usize = 128;
@@ -75,6 +99,8 @@ pub struct LogSettings {
     pub segment_bytes: u64,
     /// Memory for lines that wait to be written.
     pub queue_max_bytes: usize,
+    /// How often segments are looked for that are too old, besides when a group rotates: a quiet group never does.
+    pub sweep_every: Duration,
 }
 
 impl From<&Config> for LogSettings {
@@ -84,6 +110,7 @@ impl From<&Config> for LogSettings {
             group_max_bytes: config.log_group_max_bytes(),
             segment_bytes: config.log_segment_bytes(),
             queue_max_bytes: QUEUE_MAX_BYTES,
+            sweep_every: SWEEP_EVERY,
         }
     }
 }
@@ -102,14 +129,52 @@ pub struct LogEvent {
 /// A line that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEvent {
+    /// Where it is.
+    place: Place,
     /// When it was read, in milliseconds since the Unix epoch.
     pub timestamp_ms: i64,
+    /// When it came, if somebody sent it; a function's line comes when it is read.
+    pub ingested_ms: Option<i64>,
     /// The stream it belongs to.
     pub stream: String,
     /// The invocation that wrote it.
     pub request_id: Option<String>,
     /// The line without its end.
     pub message: String,
+}
+
+impl StoredEvent {
+    /// A text that no other line of its group has.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let Place { segment, offset } = self.place;
+        // In CloudWatch's form: 56 digits, which grow with the time.
+        format!("{:016}{segment:020}{offset:020}", self.timestamp_ms.max(0))
+    }
+}
+
+/// Which streams of a group.
+#[derive(Clone, Debug, Default)]
+pub enum Streams {
+    /// Every one.
+    #[default]
+    All,
+    /// Those of these names.
+    Named(Vec<String>),
+    /// Those whose names begin with one of these.
+    Prefixed(Vec<String>),
+}
+
+impl Streams {
+    /// Whether a stream is one of them.
+    #[must_use]
+    pub fn contain(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.iter().any(|wanted| wanted == name),
+            Self::Prefixed(prefixes) => prefixes.iter().any(|prefix| name.starts_with(prefix.as_str())),
+        }
+    }
 }
 
 /// Which lines to read. What is `None` lets every line through.
@@ -119,10 +184,12 @@ pub struct Filter {
     pub start_ms: Option<i64>,
     /// Lines older than this.
     pub end_ms: Option<i64>,
-    /// Lines of this stream.
-    pub stream: Option<String>,
+    /// Lines of these streams.
+    pub streams: Streams,
     /// Lines of this invocation.
     pub request_id: Option<String>,
+    /// Lines that this matches.
+    pub pattern: Option<Arc<Pattern>>,
 }
 
 /// Some of the lines asked for.
@@ -183,6 +250,48 @@ pub enum LogError {
     /// The name of the stream is too long or empty.
     #[error("{0:?} is not the name of a log stream; give 1 to {STREAM_NAME_MAX_BYTES} bytes")]
     StreamName(String),
+    /// There is no such group.
+    #[error("there is no log group {0}")]
+    GroupMissing(GroupKey),
+    /// There is one of this name.
+    #[error("there is a log group {0} already")]
+    GroupExists(GroupKey),
+    /// There is no such stream.
+    #[error("there is no log stream {0} in its group")]
+    StreamMissing(String),
+    /// There is one of this name.
+    #[error("there is a log stream {0} in its group already")]
+    StreamExists(String),
+    /// There would be more than are kept.
+    #[error("there can be {most} {what} at most; delete some first")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        most: usize,
+    },
+    /// A group would have more tags than are kept.
+    #[error("a log group has {most} tags at most; remove some first")]
+    TooManyTags {
+        /// How many there may be.
+        most: usize,
+    },
+    /// Events that somebody sent are not ones to take.
+    #[error(transparent)]
+    Put(#[from] PutError),
+    /// The disk did not take what somebody sent; the daemon's own log says why.
+    #[error("the log events could not be written to the disk")]
+    NotStored,
+    /// What is kept of a group besides its lines can't be understood.
+    #[error(
+        "{} was written by a newer version, or is damaged; install that version, or restore the file, or move it away \
+         to go on without the group's retention, tags and deleted streams",
+        path.display()
+    )]
+    GroupFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// The store has been shut down.
     #[error("logs are no longer stored: the daemon is stopping")]
     Stopped,
@@ -196,6 +305,8 @@ pub struct LogStore(Arc<Store>);
 struct Store {
     jobs: mpsc::Sender<Job>,
     state: Arc<State>,
+    /// Turns of those who send events.
+    puts: Semaphore,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -254,7 +365,8 @@ impl LogStore {
             .name("logs".to_owned())
             .spawn(move || writer.run(&queue))
             .map_err(LogError::Thread)?;
-        Ok(Self(Arc::new(Store { jobs, state, thread: Mutex::new(Some(thread)) })))
+        let puts = Semaphore::new(PUTS_MAX);
+        Ok(Self(Arc::new(Store { jobs, state, puts, thread: Mutex::new(Some(thread)) })))
     }
 
     /// A writer for the stream `name` of `group`.
@@ -290,14 +402,14 @@ impl LogStore {
         run_blocking(move || read::page(&state.catalog, &group, &filter, limit, page_token.as_deref())).await
     }
 
-    /// The lines of a group that are not older than `start_ms`, or only new ones if it is `None`, and then every line
-    /// as it is stored. Ends when the store is shut down, or after an error.
+    /// The lines of a group that pass, and then every one as it is stored. Only new ones if the filter does not say from
+    /// when on. Ends when the store is shut down, or after an error.
     pub fn follow(
         &self,
         group: &GroupKey,
-        start_ms: Option<i64>,
+        filter: Filter,
     ) -> impl Stream<Item = Result<FollowItem, LogError>> + Send + Unpin + use<> {
-        Box::pin(follow::follow(self.0.state.catalog.group(group), start_ms))
+        Box::pin(follow::follow(self.0.state.catalog.group(group), filter))
     }
 
     /// Removes segments that are too old or more than their group may have, or with `dry_run` only counts them.

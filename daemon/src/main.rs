@@ -5,11 +5,14 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use thaw_daemon::{
-    api::grpc::{self, Doors},
+    api::{
+        aws::{AwsDoors, Listener},
+        grpc::{self, Doors},
+    },
     clock::{SharedClock, SystemClock},
     config::{CommandLine, Config},
     functions::{FunctionRegistry, PackageLimits, PackageStore, Region, RegistryOptions},
-    identity::AccountId,
+    identity::{AccountId, Credentials, sigv4::Verifier},
     invoke::{Invoker, Recipes},
     logs::{LogSettings, LogStore},
     process,
@@ -125,6 +128,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     .await?;
     let logs = LogStore::open(config.data_dir.join("logs"), LogSettings::from(&config), Arc::clone(&clock))?;
 
+    let credentials = match &config.aws_credentials {
+        Some(path) => Credentials::read(path)?,
+        None => Credentials::development(),
+    };
+    let verifier = Arc::new(Verifier::new(credentials, region.as_str()));
+    // Bound before anything is made, so that a port that is taken is told at once.
+    let aws_listener = match config.aws_address() {
+        Some(address) => Some(Listener::bind(address).await?),
+        None => None,
+    };
+    let aws_address = aws_listener.as_ref().map(Listener::address);
+
     let engine = Arc::new(Engine::new(&config.docker_socket)?.negotiate().await?);
     let info = engine.info().await?;
     let cgroups = CgroupHost::detect()?;
@@ -132,6 +147,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         engine.docker().clone(),
         CatalogOptions { ca_bundle: config.ca_bundle.clone(), ..CatalogOptions::default() },
     ));
+    let wall_clock = Arc::clone(&clock);
     let host = Arc::new(Host::new(HostParts {
         engine,
         cgroup_driver: info.cgroup_driver,
@@ -185,7 +201,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         data_dir: config.data_dir.clone(),
         started,
         drain_limit: config.drain_limit(),
+        aws_address,
     };
+    let serving_aws = aws_listener.map(|listener| {
+        let doors = AwsDoors {
+            registry: registry.clone(),
+            invoker: invoker.clone(),
+            logs: logs.clone(),
+            verifier,
+            clock: wall_clock,
+        };
+        tokio::spawn(listener.serve(doors, stop.clone()))
+    });
     let mut serving = {
         let (socket, group, stop) = (config.socket.clone(), config.socket_group.clone(), stop.clone());
         tokio::spawn(async move { grpc::serve(doors, &socket, group.as_deref(), stop).await })
@@ -216,6 +243,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if !serving.is_finished() && tokio::time::timeout(CLOSE_LIMIT, &mut serving).await.is_err() {
         tracing::info!("connections that were still open are closed");
         serving.abort();
+    }
+    if let Some(mut serving_aws) = serving_aws
+        && tokio::time::timeout(CLOSE_LIMIT, &mut serving_aws).await.is_err()
+    {
+        serving_aws.abort();
     }
     changes.await.context("following changes")?;
     stock.await.context("keeping sandboxes ready")?;

@@ -67,6 +67,7 @@ impl World {
             group_max_bytes: 1 << 26,
             segment_bytes: 1 << 20,
             queue_max_bytes: 1 << 22,
+            sweep_every: Duration::from_secs(3600),
         };
         let logs = LogStore::open(root.join("logs"), settings, clock.clone()).unwrap();
         let engine = Engine::new(Path::new("/var/run/docker.sock")).unwrap().negotiate().await.unwrap();

@@ -70,6 +70,7 @@ impl Daemon {
             .arg(at("thawd.sock"))
             .arg("--init")
             .arg(init)
+            .args(["--aws-listen", "127.0.0.1:0"])
             .args(["--docker-socket", &docker::socket(), "--log-format", "text", "--log-level", "info"])
             .args(settings.iter().map(|(name, value)| format!("--{name}={value}")))
             .stdin(Stdio::null())

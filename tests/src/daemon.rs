@@ -34,11 +34,13 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// What every daemon under test is set to; a test's own settings come after. Sandboxes that stand ready cost more than
 /// most tests would gain by them.
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 5] = [
     ("log-format", "text"),
     ("log-level", "info,thaw_daemon=debug"),
     ("drain-limit-seconds", "20"),
     ("ready-max", "0"),
+    // A port that is free.
+    ("aws-listen", "127.0.0.1:0"),
 ];
 
 /// A daemon under test. It ends with this value, or with the test process at the latest.

@@ -41,6 +41,25 @@ pub fn rust_echo() -> PathBuf {
     path
 }
 
+/// Where AWS's clients are installed: the directory that `THAW_TEST_AWS_CLIENTS` names, else the one that `tests/run` makes.
+#[must_use]
+pub fn aws_clients() -> PathBuf {
+    let beside_thawd = || thawd().with_file_name("../aws-clients");
+    let path = env::var_os("THAW_TEST_AWS_CLIENTS").map_or_else(beside_thawd, PathBuf::from);
+    assert!(
+        path.join("venv/bin/aws").is_file(),
+        "there are no AWS clients in {}: run tests/run",
+        path.display()
+    );
+    path
+}
+
+/// The scripts that these clients run.
+#[must_use]
+pub fn aws_tests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("aws")
+}
+
 fn program(variable: &str, name: &str) -> PathBuf {
     if let Some(path) = env::var_os(variable) {
         return present(PathBuf::from(path));

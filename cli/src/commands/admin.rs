@@ -130,6 +130,7 @@ fn show_status(status: &thaw_proto::v1::GetStatusResponse, ui: &Ui) -> Result<()
             "CgroupVersion": status.cgroup_version,
             "Freezer": status.freezer,
             "DataDir": status.data_dir,
+            "AwsAddress": status.aws_address,
             "PackageBytes": status.package_bytes,
             "LogBytes": status.log_bytes,
             "FrozenSandbox": status.frozen_sandbox_cost.map(|cost| json!({
@@ -167,6 +168,14 @@ fn show_status(status: &thaw_proto::v1::GetStatusResponse, ui: &Ui) -> Result<()
         ("packages", ui::bytes(status.package_bytes)),
         ("logs", ui::bytes(status.log_bytes)),
         ("state", status.data_dir.clone()),
+        (
+            "AWS API",
+            if status.aws_address.is_empty() {
+                "off".to_owned()
+            } else {
+                format!("http://{}", status.aws_address)
+            },
+        ),
     ])
 }
 

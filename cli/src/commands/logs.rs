@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::json;
 use thaw_proto::v1::{FollowLogsRequest, LogEvent, ReadLogsRequest};
 
+use super::log_groups;
 use crate::{
     client::Client,
     failure::Failure,
@@ -13,28 +14,54 @@ use crate::{
 };
 
 /// Prints stored lines, oldest first; with --follow also every new one, until Ctrl-C.
+///
+/// Of a function that is called `groups`, give the ARN.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
     /// The function's name or ARN. Logs outlive their function.
-    name: String,
+    #[arg(required = true)]
+    name: Option<String>,
     /// Go on with new lines as they come.
     #[arg(long, short)]
     follow: bool,
     /// Only lines that are not older than this: 90s, 10m, 2h, 1d.
     #[arg(long, value_parser = humantime::parse_duration, value_name = "SPAN")]
     since: Option<Duration>,
+    /// Only lines that match this pattern of CloudWatch's language: 'ERROR -healthcheck', '{ $.level = "error" }', …
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "PATTERN",
+        allow_hyphen_values = true
+    )]
+    filter: String,
     /// Only lines of this invocation.
     #[arg(long, default_value = "", hide_default_value = true, conflicts_with = "follow")]
     request_id: String,
     /// Only lines of this stream, that is, of one sandbox.
     #[arg(long, default_value = "", hide_default_value = true, conflicts_with = "follow")]
     stream: String,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List log groups, set how long they are kept, delete them.
+    Groups(log_groups::Arguments),
 }
 
 pub(crate) async fn run(arguments: Arguments, client: &Client, ui: &Ui) -> Result<(), Failure> {
+    if let Some(Command::Groups(arguments)) = arguments.command {
+        return log_groups::run(arguments, client, ui).await;
+    }
+    // clap asks for it where there is no command.
+    let name = arguments.name.unwrap_or_default();
     let start_time = arguments.since.map(since).transpose()?;
     if arguments.follow {
-        let request = FollowLogsRequest { function_name: arguments.name, start_time };
+        let request = FollowLogsRequest { function_name: name, start_time, filter_pattern: arguments.filter };
         return tokio::select! {
             followed = follow(request, client, ui) => followed,
             // The way to end it.
@@ -45,12 +72,13 @@ pub(crate) async fn run(arguments: Arguments, client: &Client, ui: &Ui) -> Resul
     let mut page_token = String::new();
     loop {
         let request = ReadLogsRequest {
-            function_name: arguments.name.clone(),
+            function_name: name.clone(),
             start_time,
             end_time: None,
             log_stream_name: arguments.stream.clone(),
             request_id: arguments.request_id.clone(),
             page_size: 0,
+            filter_pattern: arguments.filter.clone(),
             page_token,
         };
         let page = client.read_logs(request).await?.into_inner();

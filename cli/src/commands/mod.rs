@@ -7,6 +7,7 @@ pub(crate) mod bench;
 pub(crate) mod function;
 pub(crate) mod invoke;
 pub(crate) mod layer;
+pub(crate) mod log_groups;
 pub(crate) mod logs;
 pub(crate) mod package;
 pub(crate) mod runtime;

@@ -3,13 +3,14 @@
 //! The first setting that cannot be is refused, by its name, with what is allowed and where the value came from.
 
 use std::{
+    net::SocketAddr,
     ops::RangeInclusive,
     path::{Component, Path},
 };
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, ConfigError, Origins};
+use super::{AWS_LISTEN_NONE, Config, ConfigError, Origins};
 
 /// `sun_path` has 108 bytes, the last of which is a zero.
 const SOCKET_PATH_MAX_BYTES: usize = 107;
@@ -36,6 +37,7 @@ struct Check<'a> {
 impl Check<'_> {
     fn all(&self) -> Result<(), ConfigError> {
         self.paths()?;
+        self.aws()?;
         self.names()?;
         self.numbers()
     }
@@ -73,6 +75,30 @@ impl Check<'_> {
         }
         self.absolute("init", init)?;
         ca_bundle.as_deref().map_or(Ok(()), |path| self.absolute("ca_bundle", path))
+    }
+
+    /// Whoever knows the development credential may run code here, and everybody knows it.
+    fn aws(&self) -> Result<(), ConfigError> {
+        let Config { aws_listen, aws_credentials, .. } = self.config;
+        if let Some(path) = aws_credentials {
+            self.absolute("aws_credentials", path)?;
+        }
+        if aws_listen == AWS_LISTEN_NONE {
+            return Ok(());
+        }
+        let Ok(address) = aws_listen.parse::<SocketAddr>() else {
+            let problem =
+                format!("{aws_listen:?} is not an address; give IP:PORT, such as 127.0.0.1:4566, or none");
+            return Err(self.refused("aws_listen", problem));
+        };
+        if aws_credentials.is_none() && !address.ip().is_loopback() {
+            let problem = format!(
+                "{address} can be reached from other machines, and without aws_credentials everybody may call with the key \
+                 test; give a file of credentials, or listen on 127.0.0.1"
+            );
+            return Err(self.refused("aws_listen", problem));
+        }
+        Ok(())
     }
 
     fn names(&self) -> Result<(), ConfigError> {

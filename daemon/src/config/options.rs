@@ -48,6 +48,14 @@ pub(super) struct Options {
     #[arg(long, value_name = "PATH", env = "THAW_SOCKET")]
     pub(super) socket: Option<PathBuf>,
 
+    /// Address of the AWS API, as IP:PORT, or none; any but loopback needs aws_credentials [default: 127.0.0.1:4566]
+    #[arg(long, value_name = "ADDRESS", env = "THAW_AWS_LISTEN")]
+    pub(super) aws_listen: Option<String>,
+
+    /// File with the credentials that the AWS API accepts [default: test with the secret test]
+    #[arg(long, value_name = "FILE", env = "THAW_AWS_CREDENTIALS")]
+    pub(super) aws_credentials: Option<PathBuf>,
+
     /// Group whose members may use the socket, that is, run code as the daemon allows it [default: root's]
     #[arg(long, value_name = "GROUP", env = "THAW_SOCKET_GROUP")]
     pub(super) socket_group: Option<String>,

@@ -36,7 +36,11 @@ fn refusal(flags: &[&str]) -> String {
 
 /// Every setting's name. Optional ones are given so that they are serialised.
 fn settings() -> BTreeSet<String> {
-    let whole = Config { socket_group: Some("thaw".to_owned()), ..defaults() };
+    let whole = Config {
+        socket_group: Some("thaw".to_owned()),
+        aws_credentials: Some(PathBuf::from("/etc/thaw/credentials.toml")),
+        ..defaults()
+    };
     to_table(&whole).unwrap().keys().cloned().collect()
 }
 
@@ -59,7 +63,11 @@ fn every_setting_has_a_flag_and_an_environment_variable_of_its_name() {
 
 #[test]
 fn every_setting_can_be_given_in_the_file() {
-    let whole = Config { socket_group: Some("thaw".to_owned()), ..defaults() };
+    let whole = Config {
+        socket_group: Some("thaw".to_owned()),
+        aws_credentials: Some(PathBuf::from("/etc/thaw/credentials.toml")),
+        ..defaults()
+    };
     assert_eq!(with_file(&whole.to_toml().unwrap(), &[]).unwrap(), whole);
 }
 
@@ -163,6 +171,22 @@ fn the_run_directory_is_apart_from_the_data_directory() {
 }
 
 #[test]
+fn the_aws_api_is_for_this_machine_unless_it_has_credentials_of_its_own() {
+    for address in ["127.0.0.1:0", "[::1]:4566", "127.8.8.8:80", "none"] {
+        assert!(with_flags(&["--aws-listen", address]).is_ok(), "{address}");
+    }
+    for address in ["0.0.0.0:4566", "[::]:4566", "192.168.1.2:4566", "[::ffff:192.168.1.2]:80"] {
+        let error = refusal(&["--aws-listen", address]);
+        assert!(error.contains("everybody may call with the key test"), "{error}");
+        assert!(with_flags(&["--aws-listen", address, "--aws-credentials", "/etc/thaw/c.toml"]).is_ok());
+    }
+    assert!(
+        refusal(&["--aws-listen", "localhost"]).starts_with("aws_listen: \"localhost\" is not an address")
+    );
+    assert!(refusal(&["--aws-credentials", "c.toml"]).starts_with("aws_credentials: "));
+}
+
+#[test]
 fn names_that_cannot_be_are_refused() {
     assert!(refusal(&["--region", "Ireland"]).starts_with("region: \"Ireland\" is not a region"));
     assert!(refusal(&["--region", ""]).starts_with("region: "));
@@ -231,8 +255,8 @@ fn the_example_shows_every_setting_with_its_default() {
     assert_eq!(shown.keys().cloned().collect::<BTreeSet<_>>(), settings());
 
     let config = with_file(&settings_of_example, &[]).unwrap();
-    // The one setting whose default, none, cannot be written.
-    assert_eq!(Config { socket_group: None, ..config }, defaults());
+    // The settings whose default, none, cannot be written.
+    assert_eq!(Config { socket_group: None, aws_credentials: None, ..config }, defaults());
 }
 
 #[test]

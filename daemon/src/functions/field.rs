@@ -84,7 +84,7 @@ impl InvalidField {
 }
 
 /// Characters of a refused value that its message repeats: enough to recognise it by, not enough to flood a log with.
-const SHOWN_CHARS: usize = 256;
+const SHOWN_CHARS: usize = 512;
 
 /// A refused value as a message may show it: cut, and without characters that would move a terminal's cursor.
 fn shown(value: &str) -> String {

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use super::{
     arn::FunctionArn,
-    field::{InvalidField, text_forms},
+    field::{InvalidField, InvalidKind, text_forms},
     name::FunctionName,
     region::Region,
     version::Qualifier,
@@ -115,6 +115,11 @@ impl FromStr for FunctionReference {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with("arn:") {
+            // Lambda's pattern has room for an ARN that ends where its function's name should begin.
+            if let Some(before) = text.strip_suffix(":function") {
+                let named = format!("{before}:function:function");
+                return named.parse::<FunctionArn>().map(Self::from).map_err(|_| refuse(text));
+            }
             return text.parse::<FunctionArn>().map(Self::from).map_err(|_| refuse(text));
         }
         let parts: Vec<&str> = text.split(':').collect();
@@ -130,7 +135,7 @@ impl FromStr for FunctionReference {
         // A name that is only too long is told so; anything else is told the whole pattern.
         let name = name
             .parse::<FunctionName>()
-            .map_err(|error| if parts.len() == 1 { error } else { refuse(text) })?;
+            .map_err(|error| if error.kind == InvalidKind::Value { error } else { refuse(text) })?;
         Ok(Self {
             region: None,
             account: account.map(str::parse).transpose().map_err(|_| refuse(text))?,

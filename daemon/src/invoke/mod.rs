@@ -3,6 +3,7 @@
 //! Called by the front doors in `api`. Finds the version that a name means, turns it into a recipe for sandboxes
 //! ([`recipes`]), gets a sandbox from the pool and runs the call in it ([`synchronous`]).
 
+mod background;
 mod client_context;
 mod environment;
 mod recipes;
@@ -27,6 +28,9 @@ use crate::{
 
 /// The most bytes of a synchronous invocation's payload: 6 MB. Source: Lambda quotas.
 pub const PAYLOAD_LIMIT: usize = 6_291_456;
+
+/// The most bytes of an asynchronous invocation's payload: 1 MB. Source: Lambda quotas.
+pub const EVENT_LIMIT: usize = 1_048_576;
 
 /// How long changes are gathered before it is looked what is to stand ready: a deployment makes many at once.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -81,6 +85,9 @@ pub enum InvokeError {
     /// The payload is no text.
     #[error("Could not parse request body into json: {0}")]
     PayloadNotUtf8(std::str::Utf8Error),
+    /// As many events wait as may.
+    #[error("{waiting} events wait already; send this one again later", waiting = background::WAITING)]
+    QueueFull,
     /// No sandbox was to be had.
     #[error(transparent)]
     Acquire(AcquireError),
@@ -107,13 +114,22 @@ struct Inner {
     recipes: Recipes,
     pool: Pool,
     calls: TaskTracker,
+    background: background::Background,
 }
 
 impl Invoker {
     /// Calls functions of `registry` in sandboxes of `pool`.
     #[must_use]
     pub fn new(registry: FunctionRegistry, recipes: Recipes, pool: Pool) -> Self {
-        Self { inner: Arc::new(Inner { registry, recipes, pool, calls: TaskTracker::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                registry,
+                recipes,
+                pool,
+                calls: TaskTracker::new(),
+                background: Default::default(),
+            }),
+        }
     }
 
     /// Follows what functions and images there are, until `stop`: retires sandboxes of functions that change, and tells the

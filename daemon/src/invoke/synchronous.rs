@@ -24,21 +24,22 @@ impl Invoker {
     /// # Errors
     /// See [`InvokeError`]. A function that fails is no error of the call.
     pub async fn invoke(&self, invocation: Invocation) -> Result<Invoked, InvokeError> {
+        self.invoke_as(RequestId::random(), invocation).await
+    }
+
+    /// As [`Invoker::invoke`], with an id that is known already.
+    pub(super) async fn invoke_as(
+        &self,
+        request_id: RequestId,
+        invocation: Invocation,
+    ) -> Result<Invoked, InvokeError> {
         let Invocation { function, qualifier, payload, client_context, tail } = invocation;
         let payload = check_payload(payload)?;
         let Found { version, arn } = self.find(&function, qualifier.as_ref()).await?;
         let slot = self.inner.registry.concurrency().take(version.account(), version.name())?;
         let inner = Arc::clone(&self.inner);
         let function_arn = arn.to_string().into();
-        let call = Call {
-            version,
-            function_arn,
-            payload,
-            client_context,
-            tail,
-            request_id: RequestId::random(),
-            slot,
-        };
+        let call = Call { version, function_arn, payload, client_context, tail, request_id, slot };
         // A panic in there is a defect; the caller is told so.
         self.inner.calls.spawn(async move { inner.run(call).await }).await.unwrap_or(Err(InvokeError::Broken))
     }
@@ -48,10 +49,16 @@ impl Invoker {
     /// # Errors
     /// See [`InvokeError`].
     pub async fn dry_run(&self, invocation: Invocation) -> Result<String, InvokeError> {
-        check_payload(invocation.payload)?;
-        let Found { version, .. } = self.find(&invocation.function, invocation.qualifier.as_ref()).await?;
+        let version = self.check(&invocation).await?;
         self.inner.recipes.get(&version, &self.inner.pool).await?;
         Ok(version.version.to_string())
+    }
+
+    /// Checks that there is something to call, with something that it can take.
+    pub(super) async fn check(&self, invocation: &Invocation) -> Result<Arc<FunctionVersion>, InvokeError> {
+        check_payload(invocation.payload.clone())?;
+        let found = self.find(&invocation.function, invocation.qualifier.as_ref()).await?;
+        Ok(found.version)
     }
 
     /// The version that a call takes, and the ARN that it was called by. A function that is being created is waited for:

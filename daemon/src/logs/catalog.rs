@@ -12,13 +12,21 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{GroupKey, LogError, segment};
+use super::{
+    GroupKey, LogError,
+    group_file::{self, GroupFile},
+    segment,
+    summary::Summary,
+};
 
 /// From this many groups on, those that hold nothing and are used by nobody are forgotten. Names come from requests.
 const FORGET_FROM: usize = 1024;
 
 /// Removed segments whose line counts are kept for followers that may still be before them.
 const REMOVED_MAX: usize = 1024;
+
+/// Streams of all summaries that one group keeps in memory. Past it they are made anew when they are asked for.
+const SUMMARIES_MAX_STREAMS: usize = 65_536;
 
 /// All groups, by name.
 #[derive(Debug)]
@@ -33,6 +41,10 @@ pub(super) struct Group {
     pub(super) key: GroupKey,
     pub(super) directory: PathBuf,
     segments: Mutex<Segments>,
+    /// What `group.json` says, if there is one.
+    file: Mutex<Option<Arc<GroupFile>>>,
+    /// Of the segments that were asked about.
+    summaries: Mutex<HashMap<u64, Arc<Summary>>>,
     /// Changes whenever there is more to read; true once there never will be.
     ended: watch::Sender<bool>,
 }
@@ -76,7 +88,25 @@ impl Catalog {
                     continue;
                 };
                 let list = segments_of(&directory)?;
-                groups.insert(key.clone(), Arc::new(Group::new(key, directory, list)));
+                let mut file = GroupFile::load(&directory)?;
+                if let (None, Some(first)) = (&file, list.front()) {
+                    // Of a version that kept nothing besides lines.
+                    let path = segment::path(&directory, first.number);
+                    let first_ms = segment::first_ms(&path).map_err(|source| LogError::Disk {
+                        action: "read",
+                        path,
+                        source,
+                    })?;
+                    let made = GroupFile::new(first_ms);
+                    made.save(&directory)?;
+                    file = Some(made);
+                }
+                if let Some(file) = &mut file {
+                    file.forget_before(list.front().map(|segment| segment.number));
+                }
+                let group = Group::new(key.clone(), directory, list);
+                group.set_file(file.map(Arc::new));
+                groups.insert(key, Arc::new(group));
             }
         }
         Ok(Self { root, groups: Mutex::new(groups) })
@@ -89,7 +119,7 @@ impl Catalog {
             return group.clone();
         }
         if groups.len() >= FORGET_FROM {
-            groups.retain(|_, group| Arc::strong_count(group) > 1 || !group.is_empty());
+            groups.retain(|_, group| Arc::strong_count(group) > 1 || group.exists());
         }
         let directory = self.root.join(key.account()).join(key.directory());
         let group = Arc::new(Group::new(key.clone(), directory, VecDeque::new()));
@@ -106,6 +136,11 @@ impl Catalog {
         lock(&self.groups).values().cloned().collect()
     }
 
+    /// How many groups there are.
+    pub(super) fn existing_groups(&self) -> usize {
+        lock(&self.groups).values().filter(|group| group.exists()).count()
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.all().iter().map(|group| group.bytes()).sum()
     }
@@ -115,7 +150,39 @@ impl Group {
     fn new(key: GroupKey, directory: PathBuf, list: VecDeque<Segment>) -> Self {
         let next_number = list.back().map_or(1, |last| last.number.saturating_add(1));
         let segments = Mutex::new(Segments { list, next_number, removed: VecDeque::new() });
-        Self { key, directory, segments, ended: watch::Sender::new(false) }
+        Self {
+            key,
+            directory,
+            segments,
+            file: Mutex::default(),
+            summaries: Mutex::default(),
+            ended: watch::Sender::new(false),
+        }
+    }
+
+    /// Whether it has lines, or was made without.
+    pub(super) fn exists(&self) -> bool {
+        self.file().is_some() || !self.is_empty()
+    }
+
+    pub(super) fn file(&self) -> Option<Arc<GroupFile>> {
+        lock(&self.file).clone()
+    }
+
+    pub(super) fn set_file(&self, file: Option<Arc<GroupFile>>) {
+        *lock(&self.file) = file;
+    }
+
+    pub(super) fn summary(&self, number: u64) -> Option<Arc<Summary>> {
+        lock(&self.summaries).get(&number).cloned()
+    }
+
+    pub(super) fn keep_summary(&self, number: u64, summary: Arc<Summary>) {
+        let mut summaries = lock(&self.summaries);
+        summaries.insert(number, summary);
+        if summaries.values().map(|summary| summary.len()).sum::<usize>() > SUMMARIES_MAX_STREAMS {
+            summaries.clear();
+        }
     }
 
     pub(super) fn path(&self, number: u64) -> PathBuf {
@@ -192,6 +259,7 @@ impl Group {
         let mut segments = lock(&self.segments);
         fs::remove_file(&path).or_else(absent_is_empty)?;
         segments.list.retain(|listed| listed.number != segment.number);
+        lock(&self.summaries).remove(&segment.number);
         match lines {
             Some(lines) => segments.removed.push_back((segment.number, lines)),
             None => segments.removed.clear(),
@@ -251,6 +319,7 @@ fn key_of(account: &Path, directory: &Path) -> Option<GroupKey> {
 fn segments_of(directory: &Path) -> Result<VecDeque<Segment>, LogError> {
     let mut numbers: Vec<u64> = entries(directory)?
         .iter()
+        .filter(|path| !path.ends_with(group_file::NAME) && !path.ends_with(group_file::NEW_NAME))
         .filter_map(|path| {
             let number = segment::number_of(path.file_name()?);
             if number.is_none() {

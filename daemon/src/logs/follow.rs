@@ -30,21 +30,21 @@ struct Follower {
     failed: bool,
 }
 
-/// Lines not older than `start_ms`, or only new ones.
+/// Lines that pass: stored and new ones if the filter says from when on, else only new ones.
 pub(super) fn follow(
     group: Arc<Group>,
-    start_ms: Option<i64>,
+    filter: Filter,
 ) -> impl Stream<Item = Result<FollowItem, LogError>> + Send + 'static {
     let changes = group.subscribe();
-    let cursor = match start_ms {
+    let cursor = match filter.start_ms {
         Some(_) => Cursor::at(group.find(0).segment.number),
         None => {
             let newest = group.newest();
             Cursor { place: Place { segment: newest.number, offset: newest.bytes }, lines: 0 }
         }
     };
-    let filter = Filter { start_ms, ..Filter::default() };
-    let follower = Follower { group, filter, cursor, uncounted: start_ms.is_none(), changes, failed: false };
+    let uncounted = filter.start_ms.is_none();
+    let follower = Follower { group, filter, cursor, uncounted, changes, failed: false };
     stream::unfold(follower, |mut follower| async {
         let item = follower.next().await?;
         follower.failed = item.is_err();

@@ -8,7 +8,7 @@
 use std::{
     borrow::Cow,
     ffi::OsStr,
-    fs::{File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Take},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -17,7 +17,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::StoredEvent;
+use super::{StoredEvent, token::Place};
 
 const EXTENSION: &str = ".ndjson";
 const NUMBER_DIGITS: usize = 8;
@@ -34,6 +34,9 @@ pub(super) struct Record<'a> {
     /// When the line was read, in milliseconds since the Unix epoch.
     #[serde(rename = "t")]
     pub(super) timestamp_ms: i64,
+    /// When it came, if it is not a function's line, which is read the moment it comes.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub(super) ingested_ms: Option<i64>,
     #[serde(rename = "s", borrow)]
     pub(super) stream: Cow<'a, str>,
     #[serde(rename = "r", borrow, default, skip_serializing_if = "Option::is_none")]
@@ -53,9 +56,11 @@ impl<'a> Record<'a> {
         Ok(())
     }
 
-    pub(super) fn into_event(self) -> StoredEvent {
+    pub(super) fn into_event(self, place: Place) -> StoredEvent {
         StoredEvent {
+            place,
             timestamp_ms: self.timestamp_ms,
+            ingested_ms: self.ingested_ms,
             stream: self.stream.into_owned(),
             request_id: self.request_id.map(Cow::into_owned),
             message: self.message.into_owned(),
@@ -112,6 +117,64 @@ impl Lines {
     }
 }
 
+/// The lines of a segment from one offset backwards.
+#[derive(Debug)]
+pub(super) struct LinesBackwards {
+    file: File,
+    /// Where `read` begins in the file.
+    start: u64,
+    /// What was read and not handed out: whole lines, but for the first.
+    read: Vec<u8>,
+    /// Bytes that were passed over behind `read`, of a line that is too long.
+    passed: bool,
+}
+
+impl LinesBackwards {
+    /// From `end` on, where a line begins or the file ends.
+    pub(super) fn open(path: &Path, end: u64) -> io::Result<Self> {
+        Ok(Self { file: File::open(path)?, start: end, read: Vec::new(), passed: false })
+    }
+
+    /// The line before, and where it begins, without its end; an empty one in place of one that is too long.
+    pub(super) fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
+        loop {
+            let inside = self.read.len().saturating_sub(usize::from(!self.passed));
+            let newline = self.read[..inside].iter().rposition(|&byte| byte == b'\n');
+            let begin = match newline {
+                Some(newline) => newline + 1,
+                None if self.start == 0 => 0,
+                None => {
+                    self.read_more()?;
+                    continue;
+                }
+            };
+            if self.read.len() == begin && !self.passed {
+                return Ok(None);
+            }
+            let mut line = self.read.split_off(begin);
+            if std::mem::take(&mut self.passed) {
+                line.clear();
+            }
+            line.pop_if(|byte| *byte == b'\n');
+            return Ok(Some((self.start + begin as u64, line)));
+        }
+    }
+
+    fn read_more(&mut self) -> io::Result<()> {
+        if self.read.len() as u64 > LINE_MAX_BYTES {
+            self.read.clear();
+            self.passed = true;
+        }
+        let length = self.start.min(STEP_BYTES);
+        let mut more = vec![0; length as usize];
+        self.file.read_exact_at(&mut more, self.start - length)?;
+        more.append(&mut self.read);
+        self.read = more;
+        self.start -= length;
+        Ok(())
+    }
+}
+
 /// Cuts what follows the last whole line, which a killed daemon may have left, and returns the size that remains.
 pub(super) fn cut_torn_tail(path: &Path) -> io::Result<u64> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
@@ -140,6 +203,20 @@ pub(super) fn newest_ms(path: &Path) -> io::Result<i64> {
             return Ok(timestamp_ms);
         }
     }
+    modified_ms(&metadata)
+}
+
+/// The time of the first line, in milliseconds since the Unix epoch; if that cannot be told, the file's.
+pub(super) fn first_ms(path: &Path) -> io::Result<i64> {
+    if let Some(line) = Lines::open(path, 0, LINE_MAX_BYTES)?.next()?
+        && let Some(record) = Record::parse(line)
+    {
+        return Ok(record.timestamp_ms);
+    }
+    modified_ms(&fs::metadata(path)?)
+}
+
+fn modified_ms(metadata: &Metadata) -> io::Result<i64> {
     let age = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
 }
@@ -195,8 +272,6 @@ fn last_newline(file: &File, end: u64) -> io::Result<Option<u64>> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -253,6 +328,28 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_read_backwards_as_they_are_forwards() {
+        let mut content = b"{}\n\n".to_vec();
+        content.extend(vec![b'x'; 2 * STEP_BYTES as usize]);
+        content.extend(b"\nshort\n");
+        let long_begins = content.len() as u64;
+        content.extend(vec![b'y'; 2 * LINE_MAX_BYTES as usize]);
+        content.extend(b"\nlast\n");
+        let (_directory, path) = file(&content);
+        let mut backwards = LinesBackwards::open(&path, content.len() as u64).unwrap();
+        let mut found = Vec::new();
+        while let Some((offset, line)) = backwards.next().unwrap() {
+            assert!(is_line_start(&path, offset).unwrap());
+            assert!(backwards.read.capacity() as u64 <= 2 * LINE_MAX_BYTES);
+            found.push((offset, line));
+        }
+        found.reverse();
+        let lines_found: Vec<_> = found.iter().map(|(_, line)| line.clone()).collect();
+        assert_eq!(lines_found, lines(&path, 0, content.len() as u64));
+        assert_eq!(found[4], (long_begins, Vec::new()));
+    }
+
+    #[test]
     fn a_torn_tail_is_cut_however_long_it_is() {
         let mut long = b"whole\n".to_vec();
         long.extend(vec![b'x'; 3 * STEP_BYTES as usize]);
@@ -289,10 +386,11 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_printed_is_one_line_and_comes_back(
-            timestamp_ms: i64, stream: String, request_id: Option<String>, message: String,
+            timestamp_ms: i64, ingested_ms: Option<i64>, stream: String, request_id: Option<String>, message: String,
         ) {
             let record = Record {
                 timestamp_ms,
+                ingested_ms,
                 stream: stream.into(),
                 request_id: request_id.map(Cow::from),
                 message: message.into(),
@@ -306,6 +404,13 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_harm(content: Vec<u8>, from in 0_u64..64, to in 0_u64..64) {
             let (_directory, path) = file(&content);
+            let whole = content.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+            let mut backwards = LinesBackwards::open(&path, whole as u64).unwrap();
+            let mut found = Vec::new();
+            while let Some((_, line)) = backwards.next().unwrap() {
+                found.insert(0, line);
+            }
+            prop_assert_eq!(found, lines(&path, 0, whole as u64));
             let read: u64 = lines(&path, from, to).iter().map(|line| line.len() as u64).sum();
             prop_assert!(read <= to.saturating_sub(from));
             let whole = cut_torn_tail(&path).unwrap();

@@ -1,3 +1,6 @@
+mod groups;
+mod streams;
+
 use std::{fs, path::Path, sync::Arc};
 
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -16,6 +19,7 @@ const SETTINGS: LogSettings = LogSettings {
     group_max_bytes: 64 * 1024,
     segment_bytes: 4 * 1024,
     queue_max_bytes: QUEUE_MAX_BYTES,
+    sweep_every: SWEEP_EVERY,
 };
 
 struct World {
@@ -56,6 +60,7 @@ impl World {
         let mut files: Vec<_> = entries
             .map(|entry| entry.unwrap())
             .map(|entry| (entry.path(), entry.metadata().unwrap().len()))
+            .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "ndjson"))
             .collect();
         files.sort();
         files
@@ -102,6 +107,15 @@ fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|number| format!("line {number} {}", "x".repeat(50))).collect()
 }
 
+fn since(start_ms: i64) -> Filter {
+    Filter { start_ms: Some(start_ms), ..Filter::default() }
+}
+
+fn of_streams(names: &[&str]) -> Filter {
+    let streams = Streams::Named(names.iter().map(|name| (*name).to_owned()).collect());
+    Filter { streams, ..Filter::default() }
+}
+
 fn messages(events: impl IntoIterator<Item = StoredEvent>) -> Vec<String> {
     events.into_iter().map(|event| event.message).collect()
 }
@@ -136,16 +150,16 @@ async fn what_is_written_is_read_with_all_its_fields() {
     });
     writer.write(at(-6, ""));
     writer.flush().await.unwrap();
-    let expected = |timestamp_ms, request_id: Option<&str>, message: &str| StoredEvent {
+    let read = world.read_by(10, Filter::default()).await;
+    let expected = |index: usize, timestamp_ms, request_id: Option<&str>, message: &str| StoredEvent {
+        place: read[index].place,
         timestamp_ms,
+        ingested_ms: None,
         stream: "2026/01/31/[$LATEST]1".to_owned(),
         request_id: request_id.map(ToOwned::to_owned),
         message: message.to_owned(),
     };
-    assert_eq!(
-        world.read_by(10, Filter::default()).await,
-        [expected(5, Some("r-1"), "a\nb\0\u{fffd}"), expected(-6, None, "")]
-    );
+    assert_eq!(read, [expected(0, 5, Some("r-1"), "a\nb\0\u{fffd}"), expected(1, -6, None, "")]);
 }
 
 #[tokio::test]
@@ -322,7 +336,7 @@ async fn filters_choose_by_time_stream_and_request() {
     }
     let read = async |filter| messages(world.read_by(2, filter).await).join("");
     assert_eq!(read(Filter { start_ms: Some(3), end_ms: Some(6), ..Filter::default() }).await, "345");
-    assert_eq!(read(Filter { stream: Some("two".to_owned()), ..Filter::default() }).await, "13579");
+    assert_eq!(read(of_streams(&["two"])).await, "13579");
     assert_eq!(read(Filter { request_id: Some("r-1".to_owned()), ..Filter::default() }).await, "147");
     assert_eq!(read(Filter { start_ms: Some(100), ..Filter::default() }).await, "");
 }
@@ -331,7 +345,7 @@ async fn filters_choose_by_time_stream_and_request() {
 async fn a_token_that_leads_nowhere_is_refused() {
     let world = World::new();
     store_all(&world.stream("s"), &numbered(0..10)).await;
-    let token = |segment, offset| token::encode(&group(), token::Place { segment, offset });
+    let token = |segment, offset| token::encode(&group(), Place { segment, offset });
     for bad in
         [String::new(), "x".to_owned(), token(1, 3), token(1, u64::MAX), token(9, 0), token(u64::MAX, 1)]
     {
@@ -391,7 +405,7 @@ async fn while_others_flood_a_quiet_stream_finds_room() {
         quiet.write(line("heard"));
     }
     quiet.flush().await.unwrap();
-    let read = world.read_by(100, Filter { stream: Some("quiet".to_owned()), ..Filter::default() }).await;
+    let read = world.read_by(100, of_streams(&["quiet"])).await;
     assert_eq!(messages(read), ["heard"]);
 }
 
@@ -466,8 +480,8 @@ async fn a_follower_gets_only_new_lines_unless_it_asks_for_stored_ones() {
     writer.write(at(1, "old"));
     writer.write(at(2, "stored"));
     writer.flush().await.unwrap();
-    let mut new = world.store.follow(&group(), None);
-    let mut since = world.store.follow(&group(), Some(2));
+    let mut new = world.store.follow(&group(), Filter::default());
+    let mut since = world.store.follow(&group(), since(2));
     assert!(new.next().now_or_never().is_none(), "there is nothing new yet");
     writer.write(at(3, "new"));
     assert_eq!(take(&mut new, 1).await, (vec!["new".to_owned()], 0));
@@ -478,7 +492,8 @@ async fn a_follower_gets_only_new_lines_unless_it_asks_for_stored_ones() {
 async fn a_group_can_be_followed_before_its_first_line() {
     let world = World::new();
     let mut followers =
-        [world.store.follow(&group(), None), world.store.follow(&group(), None)].map(Box::pin);
+        [world.store.follow(&group(), Filter::default()), world.store.follow(&group(), Filter::default())]
+            .map(Box::pin);
     store_all(&world.stream("s"), &["first".to_owned()]).await;
     for follower in &mut followers {
         assert_eq!(take(follower, 1).await, (vec!["first".to_owned()], 0));
@@ -506,7 +521,7 @@ async fn followers_see_every_line_once_while_others_write() {
         .collect();
     let following: Vec<_> = (0..3)
         .map(|_| {
-            let mut follower = world.store.follow(&group(), Some(0));
+            let mut follower = world.store.follow(&group(), since(0));
             tokio::spawn(async move { take(&mut follower, WRITERS * LINES + 1).await })
         })
         .collect();
@@ -536,7 +551,7 @@ async fn a_slow_follower_skips_what_was_removed_and_is_told_how_much() {
     let lines = numbered(0..3_000);
     for start_ms in [None, Some(0)] {
         let stored = if start_ms.is_some() { world.messages().await.len() } else { 0 };
-        let mut follower = world.store.follow(&group(), start_ms);
+        let mut follower = world.store.follow(&group(), Filter { start_ms, ..Filter::default() });
         if start_ms.is_none() {
             store_all(&writer, &["in time".to_owned()]).await;
             assert_eq!(take(&mut follower, 1).await, (vec!["in time".to_owned()], 0));
@@ -555,7 +570,7 @@ async fn a_slow_follower_skips_what_was_removed_and_is_told_how_much() {
 #[tokio::test]
 async fn a_follower_that_is_dropped_leaves_nothing() {
     let world = World::new();
-    let mut follower = world.store.follow(&group(), None);
+    let mut follower = world.store.follow(&group(), Filter::default());
     assert!(follower.next().now_or_never().is_none());
     let group = world.store.0.state.catalog.group(&group());
     assert_eq!(group.followers(), 1);
@@ -567,7 +582,7 @@ async fn a_follower_that_is_dropped_leaves_nothing() {
 async fn shutdown_stores_what_was_written_ends_followers_and_drops_the_rest() {
     let mut world = World::new();
     let writer = world.stream("s");
-    let mut follower = world.store.follow(&group(), None);
+    let mut follower = world.store.follow(&group(), Filter::default());
     let lines = numbered(0..50);
     lines.iter().for_each(|text| writer.write(line(text)));
     world.store.shutdown().await;
@@ -588,7 +603,11 @@ async fn groups_that_hold_nothing_are_forgotten() {
     let world = World::new();
     store_all(&world.stream("s"), &["kept".to_owned()]).await;
     for number in 0..5_000 {
-        drop(world.store.follow(&GroupKey::of_function(ACCOUNT, &format!("no-{number}")).unwrap(), None));
+        drop(
+            world
+                .store
+                .follow(&GroupKey::of_function(ACCOUNT, &format!("no-{number}")).unwrap(), Filter::default()),
+        );
     }
     assert!(world.store.0.state.catalog.all().len() <= 1_025);
     assert_eq!(world.messages().await, ["kept"]);
@@ -629,7 +648,7 @@ proptest! {
             let world = World::new();
             let lines = numbered(0..150);
             store_all(&world.stream("s"), &lines).await;
-            let token = token::encode(&group(), token::Place { segment, offset });
+            let token = token::encode(&group(), Place { segment, offset });
             match world.store.read(&group(), Filter::default(), 10_000, Some(&token)).await {
                 Ok(page) => assert_eq!(messages(page.events.clone()), lines[lines.len() - page.events.len()..]),
                 Err(error) => assert!(matches!(error, LogError::PageToken)),

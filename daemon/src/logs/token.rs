@@ -1,6 +1,7 @@
 //! Page tokens: where in a group a reader goes on. Opaque to callers; what comes back from them is not trusted.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{GroupKey, LogError};
@@ -14,9 +15,11 @@ const GROUP_MARK_BYTES: usize = 4;
 const BYTES: usize = 1 + GROUP_MARK_BYTES + 8 + 8;
 
 /// A place between two lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct Place {
+    #[serde(rename = "n")]
     pub(super) segment: u64,
+    #[serde(rename = "o")]
     pub(super) offset: u64,
 }
 

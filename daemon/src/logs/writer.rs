@@ -1,7 +1,8 @@
 //! The thread that writes all segments.
 //!
 //! It takes lines from the queue in order, gathers them by group, and writes a group's lines with one call when the
-//! queue is empty or enough has been gathered. It alone creates, grows, rotates and removes segments.
+//! queue is empty or enough has been gathered. It alone creates, grows, rotates and removes segments, and changes what is
+//! kept of a group besides (see `change`).
 //!
 //! Lines are not synced one by one: a sync takes milliseconds, and a log line is no acknowledged state. What was written
 //! survives the daemon's death at any moment; a power cut may take what was written since the last rotation, at most
@@ -27,6 +28,9 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     Garbage, GroupKey, LogError, State, StreamState,
     catalog::{Group, Segment},
+    change::Change,
+    group_file::{self, GroupFile},
+    put::PutEvent,
     segment::{self, Record},
 };
 
@@ -56,6 +60,10 @@ pub(super) enum Job {
     Line { stream: Arc<StreamState>, line: Line },
     /// Say that lines of this stream were dropped. Sent once, until it is done.
     Dropped(Arc<StreamState>),
+    /// Store events that somebody sent, and answer when they can be read.
+    Put { stream: Arc<StreamState>, events: Vec<PutEvent>, reply: oneshot::Sender<Result<(), LogError>> },
+    /// Change a group, or what is in it besides lines, and answer when that is durable.
+    Change { key: GroupKey, change: Change, reply: oneshot::Sender<Result<(), LogError>> },
     /// Answer when all lines before this can be read.
     Flush(oneshot::Sender<()>),
     /// Remove what is too old or too much, or only say how much that would be.
@@ -74,7 +82,7 @@ pub(super) struct Line {
 }
 
 pub(super) struct Writer {
-    state: Arc<State>,
+    pub(super) state: Arc<State>,
     /// Groups that have lines gathered, or their file open.
     appenders: HashMap<GroupKey, Appender>,
     /// Segments that were closed without a sync.
@@ -85,6 +93,7 @@ pub(super) struct Writer {
     /// Counts uses, to know which file was used least recently.
     uses: u64,
     reported: Option<Instant>,
+    swept: Instant,
     record: Vec<u8>,
 }
 
@@ -117,6 +126,7 @@ impl Writer {
             gathered: 0,
             uses: 0,
             reported: None,
+            swept: Instant::now(),
             record: Vec::new(),
         }
     }
@@ -131,9 +141,17 @@ impl Writer {
                     self.state.queued.fetch_sub(line.cost, Ordering::Relaxed);
                 }
                 Job::Dropped(stream) => self.mark_dropped(&stream),
+                Job::Put { stream, events, reply } => {
+                    let stored = self.put(&stream, events);
+                    // Whoever asked may have gone; the same below.
+                    reply.send(stored).ok();
+                }
+                Job::Change { key, change, reply } => {
+                    self.settle();
+                    reply.send(self.change(&key, change)).ok();
+                }
                 Job::Flush(reply) => {
                     self.settle();
-                    // Whoever asked may have gone; the lines are written all the same.
                     reply.send(()).ok();
                 }
                 Job::CollectGarbage { dry_run, reply } => {
@@ -145,6 +163,7 @@ impl Writer {
             if self.gathered >= GATHERED_MAX_BYTES {
                 self.write_all();
             }
+            self.sweep_sometimes();
         }
         self.settle();
         self.sync_all();
@@ -163,25 +182,63 @@ impl Writer {
             Err(TryRecvError::Empty) => self.settle(),
         }
         loop {
-            if self.lost.is_empty() {
-                let job = jobs.recv().ok();
-                if matches!(job, Some(Job::Line { .. })) {
-                    // Nobody unparks it: this is a thread of its own, not a task.
-                    std::thread::park_timeout(LINGER);
+            let wait = if self.lost.is_empty() { self.state.settings.sweep_every } else { DISK_RETRY };
+            match jobs.recv_timeout(wait) {
+                Ok(job) => {
+                    if matches!(job, Job::Line { .. }) && self.lost.is_empty() {
+                        // Nobody unparks it: this is a thread of its own, not a task.
+                        std::thread::park_timeout(LINGER);
+                    }
+                    return Some(job);
                 }
-                return job;
-            }
-            match jobs.recv_timeout(DISK_RETRY) {
-                Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.settle(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.settle();
+                    self.sweep_sometimes();
+                }
             }
         }
+    }
+
+    fn sweep_sometimes(&mut self) {
+        if self.swept.elapsed() < self.state.settings.sweep_every {
+            return;
+        }
+        self.swept = Instant::now();
+        self.settle();
+        if let Err(error) = self.collect_garbage(false) {
+            self.report(&error);
+        }
+    }
+
+    fn put(&mut self, stream: &Arc<StreamState>, events: Vec<PutEvent>) -> Result<(), LogError> {
+        if !stream.group.exists() {
+            return Err(LogError::GroupMissing(stream.group.key.clone()));
+        }
+        let now_ms = self.state.clock.now_millis();
+        for event in events {
+            let record = Record {
+                timestamp_ms: event.timestamp_ms,
+                ingested_ms: Some(now_ms),
+                stream: Cow::Borrowed(&stream.name),
+                request_id: None,
+                message: Cow::Owned(event.message),
+            };
+            self.append(stream, &record, 0);
+        }
+        self.write_all();
+        if self.lost.iter().any(|(lost, _)| Arc::ptr_eq(lost, stream)) {
+            // Whoever sent them is told, so no marker is to say it again.
+            self.lost.retain(|(lost, _)| !Arc::ptr_eq(lost, stream));
+            return Err(LogError::NotStored);
+        }
+        Ok(())
     }
 
     fn append_line(&mut self, stream: &Arc<StreamState>, line: &Line) {
         let record = Record {
             timestamp_ms: line.timestamp_ms,
+            ingested_ms: None,
             stream: Cow::Borrowed(&stream.name),
             request_id: line.request_id.as_deref().map(Cow::Borrowed),
             message: Cow::Borrowed(&line.message),
@@ -201,6 +258,7 @@ impl Writer {
     fn append_marker(&mut self, stream: &Arc<StreamState>, message: String, marked: u64) {
         let record = Record {
             timestamp_ms: self.state.clock.now_millis(),
+            ingested_ms: None,
             stream: Cow::Borrowed(&stream.name),
             request_id: None,
             message: Cow::Owned(message),
@@ -273,8 +331,9 @@ impl Writer {
     }
 
     fn write(&mut self, key: &GroupKey) {
+        let now_ms = self.state.clock.now_millis();
         let Some(appender) = self.appenders.get_mut(key) else { return };
-        if let Err(error) = appender.write() {
+        if let Err(error) = appender.write(now_ms) {
             let owners = appender.discard();
             self.lose(owners, &error);
         }
@@ -331,7 +390,9 @@ impl Writer {
     /// The oldest segments of a group: too old, or too much if `room` is to be free.
     fn surplus(&self, group: &Group, room: u64) -> Result<Vec<Segment>, LogError> {
         let settings = &self.state.settings;
-        let retention_ms = i64::try_from(settings.retention.as_millis()).unwrap_or(i64::MAX);
+        let retention = group.file().and_then(|file| file.retention);
+        let retention = retention.map_or(settings.retention, |retention| retention.duration());
+        let retention_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
         let oldest_kept_ms = self.state.clock.now_millis().saturating_sub(retention_ms);
         let mut total = group.bytes() + room;
         let mut surplus = Vec::new();
@@ -354,7 +415,7 @@ impl Writer {
         Ok(surplus)
     }
 
-    fn remove(&mut self, group: &Group, surplus: &[Segment]) -> Result<(), LogError> {
+    pub(super) fn remove(&mut self, group: &Group, surplus: &[Segment]) -> Result<(), LogError> {
         for segment in surplus {
             let path = group.path(segment.number);
             group.remove(*segment).map_err(|source| LogError::Disk {
@@ -381,7 +442,9 @@ impl Writer {
                 self.close(&group.key);
                 self.remove(&group, &surplus)?;
             }
-            if group.is_empty() {
+            if group.is_empty() && !group.file().is_some_and(|file| file.kept) {
+                self.close(&group.key);
+                group.set_file(None);
                 remove_directory(&group.directory)?;
             }
         }
@@ -396,7 +459,7 @@ impl Writer {
         }
     }
 
-    fn close(&mut self, key: &GroupKey) {
+    pub(super) fn close(&mut self, key: &GroupKey) {
         if let Some(Appender { group, segment, file: Some(_), .. }) = self.appenders.remove(key) {
             self.unsynced.insert(group.path(segment.number));
         }
@@ -438,7 +501,12 @@ impl Appender {
     }
 
     /// Writes what was gathered, whole or not at all.
-    fn write(&mut self) -> Result<(), LogError> {
+    fn write(&mut self, now_ms: i64) -> Result<(), LogError> {
+        if self.group.file().is_none() {
+            let file = GroupFile::new(now_ms);
+            file.save(&self.group.directory)?;
+            self.group.set_file(Some(Arc::new(file)));
+        }
         let path = self.group.path(self.segment.number);
         let gathered = std::mem::take(&mut self.gathered);
         let written = self.open(&path).and_then(|mut file| file.write_all(&gathered));
@@ -484,8 +552,17 @@ fn sync(file: &File, path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }
 
-/// Removes a group's directory, unless something that isn't Thaw's is in it.
-fn remove_directory(directory: &Path) -> Result<(), LogError> {
+/// Removes what is kept of a group besides its segments, and its directory, unless something that isn't Thaw's is in it.
+pub(super) fn remove_directory(directory: &Path) -> Result<(), LogError> {
+    for name in [group_file::NEW_NAME, group_file::NAME] {
+        let path = directory.join(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(LogError::Disk { action: "remove", path, source });
+            }
+            _ => {}
+        }
+    }
     match fs::remove_dir(directory) {
         Err(source)
             if !matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) =>

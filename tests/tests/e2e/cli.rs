@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use thaw_tests::{functions::unique, package::Package, programs, world::World};
+use thaw_tests::{functions::unique, package::Package, programs, wait, world::World};
 
 use crate::world;
 
@@ -154,6 +154,45 @@ async fn the_log_of_a_call_is_shown_beside_its_answer_and_afterwards() {
         assert!(logs.contains(part), "{part}: {logs}");
     }
     assert!(thaw(&world, &["logs", &name, "--since", "10m"]).await.ok().contains("said"));
+    thaw(&world, &["function", "delete", &name]).await.ok();
+}
+
+#[tokio::test]
+async fn log_lines_are_chosen_by_a_pattern_and_groups_are_kept_and_deleted() {
+    let world = world().await;
+    let (name, directory) = (unique("cli"), source("one"));
+    create(&world, &name, &directory).await;
+    let answer = thaw(&world, &["-o", "json", "invoke", &name, "--payload", r#"{"k": "said"}"#]).await;
+    assert_eq!(answer.code, 0, "{answer:#?}");
+    let filtered = async |pattern: &str| thaw(&world, &["logs", &name, "--filter", pattern]).await;
+    wait::eventually("the lines of the call are stored", async || {
+        filtered("REPORT").await.ok().contains("REPORT RequestId: ").then_some(())
+    })
+    .await;
+    let told = filtered("told -START").await.ok();
+    assert!(told.contains("told {'k': 'said'}") && told.lines().count() == 1, "{told}");
+    let start = filtered("[word = START, ..., version = *LATEST]").await.ok();
+    assert!(start.contains("START RequestId: ") && start.lines().count() == 1, "{start}");
+    let refused = filtered("{ $.a == 1 }").await;
+    assert_eq!(refused.code, 3, "{refused:#?}");
+    assert!(refused.err.contains("--filter: the filter pattern is not one at character 8"), "{refused:#?}");
+
+    let group = format!("/aws/lambda/{name}");
+    let listed = thaw(&world, &["-o", "json", "logs", "groups", "--prefix", &group]).await.json();
+    assert_eq!(listed["LogGroups"][0]["LogGroupName"], group.as_str());
+    assert_eq!(listed["LogGroups"][0]["RetentionDays"], Value::Null);
+    thaw(&world, &["logs", "groups", "keep", &group, "--days", "30"]).await.ok();
+    let listed = thaw(&world, &["logs", "groups", "--prefix", &group]).await.ok();
+    assert!(listed.contains(&group) && listed.contains("30 days"), "{listed}");
+    let refused = thaw(&world, &["logs", "groups", "keep", &group, "--days", "2"]).await;
+    assert!(
+        refused.code == 3 && refused.err.contains("--days: lines cannot be kept for 2 days"),
+        "{refused:#?}"
+    );
+    thaw(&world, &["logs", "groups", "delete", &group]).await.ok();
+    assert_eq!(thaw(&world, &["logs", &name]).await.ok(), "");
+    let refused = thaw(&world, &["logs", "groups", "delete", &group]).await;
+    assert!(refused.code == 3 && refused.err.contains("there is no log group"), "{refused:#?}");
     thaw(&world, &["function", "delete", &name]).await.ok();
 }
 

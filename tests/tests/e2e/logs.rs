@@ -175,7 +175,7 @@ async fn a_follower_gets_new_lines_as_they_come() {
     let name = logging(&world).await;
     let before = world.invoke(&name, json!({ "what": "before" })).await;
     world.lines_of(&name, &before.request_id).await;
-    let request = FollowLogsRequest { function_name: name.clone(), start_time: None };
+    let request = FollowLogsRequest { function_name: name.clone(), ..FollowLogsRequest::default() };
     let mut stream = world.logs().follow_logs(request).await.unwrap().into_inner();
     let mut seen = Vec::new();
     for call in 0..2 {
@@ -202,7 +202,8 @@ async fn a_follower_may_begin_with_old_lines() {
     let name = logging(&world).await;
     let request_id = world.invoke(&name, json!({ "what": "before" })).await.request_id;
     let start_time = Some(prost_types::Timestamp::default());
-    let request = FollowLogsRequest { function_name: name.clone(), start_time };
+    let request =
+        FollowLogsRequest { function_name: name.clone(), start_time, ..FollowLogsRequest::default() };
     let mut stream = world.logs().follow_logs(request).await.unwrap().into_inner();
     let old = async {
         let mut seen = Vec::new();

@@ -14,9 +14,11 @@
 )]
 
 mod aliases;
+mod aws;
 mod bench;
 mod changes;
 mod cli;
+mod cloudwatch;
 mod concurrency;
 mod engine;
 mod failures;

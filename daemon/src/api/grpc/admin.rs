@@ -1,6 +1,6 @@
 //! AdminService.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use thaw_proto::v1::{
     CollectGarbageRequest, CollectGarbageResponse, DrainRequest, DrainResponse, FrozenSandboxCost,
@@ -31,6 +31,7 @@ pub(super) struct Admin {
     pub(super) data_dir: PathBuf,
     pub(super) started: OffsetDateTime,
     pub(super) drain_limit: Duration,
+    pub(super) aws_address: Option<SocketAddr>,
 }
 
 #[tonic::async_trait]
@@ -75,6 +76,7 @@ impl AdminService for Admin {
             threads: used.threads,
             loop_devices: process::loop_devices().map_err(unreadable)?,
             mounts: process::mounts().map_err(unreadable)?,
+            aws_address: self.aws_address.map(|address| address.to_string()).unwrap_or_default(),
         }))
     }
 

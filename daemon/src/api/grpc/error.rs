@@ -69,6 +69,7 @@ impl From<InvokeError> for Refusal {
                 let message = format!("{message} ({})", throttled.reason());
                 Status::with_error_details(Code::ResourceExhausted, message, details)
             }
+            InvokeError::QueueFull => status(Code::ResourceExhausted, "TOO_MANY_REQUESTS", message),
             InvokeError::Acquire(AcquireError::Draining) => status(Code::Unavailable, "DRAINING", message),
             InvokeError::Acquire(AcquireError::TooManyRequests { .. }) => {
                 status(Code::ResourceExhausted, "TOO_MANY_REQUESTS", message)
@@ -156,6 +157,7 @@ impl From<LogError> for Refusal {
     fn from(error: LogError) -> Self {
         Self(match &error {
             LogError::PageToken => invalid("page_token", error.to_string()),
+            LogError::GroupMissing(_) | LogError::StreamMissing(_) => not_found(error.to_string()),
             LogError::Stopped => status(Code::Unavailable, "DRAINING", error.to_string()),
             error => internal(error),
         })

@@ -1,11 +1,12 @@
 //! LogService.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt};
 use thaw_proto::v1::{
-    FollowLogsRequest, FollowLogsResponse, LogEvent, ReadLogsRequest, ReadLogsResponse,
-    log_service_server::LogService,
+    DeleteLogGroupRequest, DeleteLogGroupResponse, FollowLogsRequest, FollowLogsResponse,
+    ListLogGroupsRequest, ListLogGroupsResponse, LogEvent, LogGroup, ReadLogsRequest, ReadLogsResponse,
+    SetLogRetentionRequest, SetLogRetentionResponse, log_service_server::LogService,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     functions::{FunctionRegistry, Region},
-    logs::{self, Filter, GroupKey, LogStore},
+    logs::{self, Filter, GroupChoice, GroupKey, LogStore, Pattern, RetentionDays, Streams},
 };
 
 /// Lines of one answer, unless the caller wants fewer or more.
@@ -25,6 +26,12 @@ const PAGE: u32 = 1000;
 /// The most lines of one answer. With lines of 256 KiB that is still more than a message may hold, so the store bounds
 /// a page's bytes too.
 const LARGEST_PAGE: u32 = 10_000;
+
+/// Groups of one answer, unless the caller wants fewer or more.
+const GROUPS: u32 = 50;
+
+/// The most groups of one answer.
+const MOST_GROUPS: u32 = 1000;
 
 #[derive(Debug)]
 pub(super) struct Logs {
@@ -51,8 +58,9 @@ impl LogService for Logs {
         let filter = Filter {
             start_ms: request.start_time.map(|moment| millis("start_time", moment)).transpose()?,
             end_ms: request.end_time.map(|moment| millis("end_time", moment)).transpose()?,
-            stream: some(request.log_stream_name),
+            streams: some(request.log_stream_name).map_or(Streams::All, |name| Streams::Named(vec![name])),
             request_id: some(request.request_id),
+            pattern: pattern(&request.filter_pattern)?,
         };
         let page = self
             .logs
@@ -73,8 +81,12 @@ impl LogService for Logs {
     ) -> Result<Response<Self::FollowLogsStream>, Status> {
         let request = request.into_inner();
         let group = self.group(&request.function_name)?;
-        let start = request.start_time.map(|moment| millis("start_time", moment)).transpose()?;
-        let items = self.logs.follow(&group, start);
+        let filter = Filter {
+            start_ms: request.start_time.map(|moment| millis("start_time", moment)).transpose()?,
+            pattern: pattern(&request.filter_pattern)?,
+            ..Filter::default()
+        };
+        let items = self.logs.follow(&group, filter);
         let lines = items.map(|item| {
             let item = item.map_err(Refusal::from)?;
             Ok(FollowLogsResponse {
@@ -83,6 +95,52 @@ impl LogService for Logs {
             })
         });
         Ok(Response::new(Box::pin(lines.take_until(self.stop.clone().cancelled_owned()))))
+    }
+
+    async fn list_log_groups(
+        &self,
+        request: Request<ListLogGroupsRequest>,
+    ) -> Result<Response<ListLogGroupsResponse>, Status> {
+        let request = request.into_inner();
+        let limit = match request.page_size {
+            0 => GROUPS,
+            size if size <= MOST_GROUPS => size,
+            _ => return Err(invalid("page_size", format!("must be at most {MOST_GROUPS}"))),
+        };
+        let choice = GroupChoice { prefix: request.log_group_name_prefix, ..GroupChoice::default() };
+        let (account, token) = (self.registry.account().to_string(), some(request.page_token));
+        let page =
+            self.logs.groups(&account, &choice, limit as usize, token.as_deref()).map_err(Refusal::from)?;
+        Ok(Response::new(ListLogGroupsResponse {
+            log_groups: page.groups.into_iter().map(log_group).collect(),
+            next_page_token: page.next_page_token.unwrap_or_default(),
+        }))
+    }
+
+    async fn set_log_retention(
+        &self,
+        request: Request<SetLogRetentionRequest>,
+    ) -> Result<Response<SetLogRetentionResponse>, Status> {
+        let request = request.into_inner();
+        let group = self.group_named(&request.log_group_name)?;
+        let retention = match request.retention_days {
+            0 => None,
+            days => Some(
+                RetentionDays::try_from(i64::from(days))
+                    .map_err(|error| invalid("retention_days", error.to_string()))?,
+            ),
+        };
+        self.logs.set_retention(&group, retention).await.map_err(Refusal::from)?;
+        Ok(Response::new(SetLogRetentionResponse {}))
+    }
+
+    async fn delete_log_group(
+        &self,
+        request: Request<DeleteLogGroupRequest>,
+    ) -> Result<Response<DeleteLogGroupResponse>, Status> {
+        let group = self.group_named(&request.into_inner().log_group_name)?;
+        self.logs.delete_group(&group).await.map_err(Refusal::from)?;
+        Ok(Response::new(DeleteLogGroupResponse {}))
     }
 }
 
@@ -96,6 +154,28 @@ impl Logs {
             Err(_) => GroupKey::of_function(&account, reference.name().as_str()),
         };
         group.map_err(|error| invalid("function_name", error.to_string()))
+    }
+
+    fn group_named(&self, name: &str) -> Result<GroupKey, Status> {
+        GroupKey::new(&self.registry.account().to_string(), name)
+            .map_err(|error| invalid("log_group_name", error.to_string()))
+    }
+}
+
+fn pattern(text: &str) -> Result<Option<Arc<Pattern>>, Status> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let pattern = Pattern::parse(text).map_err(|error| invalid("filter_pattern", error.to_string()))?;
+    Ok(Some(Arc::new(pattern)))
+}
+
+fn log_group(info: logs::GroupInfo) -> LogGroup {
+    LogGroup {
+        log_group_name: info.key.group().to_owned(),
+        created_at: Some(timestamp_ms(info.created_ms)),
+        retention_days: info.retention.map_or(0, |retention| u32::from(retention.days())),
+        stored_bytes: info.stored_bytes,
     }
 }
 

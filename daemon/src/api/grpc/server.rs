@@ -3,6 +3,7 @@
 use std::{
     fs::{self, Permissions},
     io,
+    net::SocketAddr,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
@@ -62,6 +63,8 @@ pub struct Doors {
     pub data_dir: PathBuf,
     /// When the daemon started.
     pub started: OffsetDateTime,
+    /// Where the AWS API listens, for people.
+    pub aws_address: Option<SocketAddr>,
     /// How long a drain waits for running calls, unless it is told.
     pub drain_limit: Duration,
 }
@@ -136,6 +139,7 @@ pub async fn serve(
         data_dir: doors.data_dir,
         started: doors.started,
         drain_limit: doors.drain_limit,
+        aws_address: doors.aws_address,
     };
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     health.set_serving::<InvocationServiceServer<Invocations>>().await;

@@ -11,7 +11,7 @@ use crate::{
         Description, FunctionError, FunctionReference, PackageError, RecursiveLoop, RevisionId,
         RuntimeManagement, Settings,
     },
-    store::Batch,
+    store::{Batch, Blob, Sha256Digest},
 };
 
 /// What happens to an archive once it is open.
@@ -55,7 +55,7 @@ impl FunctionRegistry {
         self.keep_archive(&code).await?;
         self.check_total(code.digest(), &layers).await?;
 
-        let account = self.0.options.account;
+        let account = self.1;
         let _pass = self.0.gates.enter(account, &name).await;
         self.check_free(&name)?;
         let arn = self.arn(account, &name);
@@ -203,6 +203,14 @@ impl FunctionRegistry {
         drop(index);
         self.settle_soon(arn);
         Ok(Changed { latest, published: published.map(|(_, version)| version) })
+    }
+
+    /// The archive of a version or layer, as it was uploaded.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub async fn archive(&self, package: Sha256Digest) -> Result<Blob, FunctionError> {
+        Ok(self.0.store.blobs().open_blob(package).await?)
     }
 
     /// Unpacks an uploaded archive.

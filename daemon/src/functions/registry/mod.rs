@@ -96,9 +96,10 @@ impl Default for RegistryOptions {
     }
 }
 
-/// All functions of this machine. Cheap to clone; clones are the same registry.
+/// All functions of this machine, as one account sees them: what a caller does not say of an account is about that one.
+/// Cheap to clone; clones are the same registry.
 #[derive(Clone, Debug)]
-pub struct FunctionRegistry(Arc<Shared>);
+pub struct FunctionRegistry(Arc<Shared>, AccountId);
 
 #[derive(Debug)]
 struct Shared {
@@ -122,6 +123,12 @@ struct Shared {
 }
 
 impl FunctionRegistry {
+    /// The same registry as another account sees it.
+    #[must_use]
+    pub fn of(&self, account: AccountId) -> Self {
+        Self(Arc::clone(&self.0), account)
+    }
+
     /// Which version is meant: by a reference that may carry a qualifier, and a qualifier beside it; of an alias, the
     /// version that it points to. No disk, no waiting. Whether the version can run is in its [`FunctionVersion::state`].
     ///
@@ -201,7 +208,7 @@ impl FunctionRegistry {
     #[must_use]
     pub fn list(&self, after: Option<&FunctionName>, limit: usize) -> FunctionPage {
         let index = self.index();
-        let all = index.sorted(self.0.options.account, after).into_iter().map(|entry| entry.latest.clone());
+        let all = index.sorted(self.1, after).into_iter().map(|entry| entry.latest.clone());
         let later = all.filter(|version| after.is_none_or(|after| version.name() > after));
         let Page { items, next } = Page::of(later, page_limit(limit), |last| last.name().clone());
         FunctionPage { functions: items, next }
@@ -215,7 +222,7 @@ impl FunctionRegistry {
         limit: usize,
     ) -> Page<Arc<FunctionVersion>, (FunctionName, Version)> {
         let index = self.index();
-        let entries = index.sorted(self.0.options.account, after.map(|(name, _)| name));
+        let entries = index.sorted(self.1, after.map(|(name, _)| name));
         let all = entries.into_iter().flat_map(Entry::all_versions).filter(|version| {
             after.is_none_or(|(name, last)| (version.name(), version.version) > (name, *last))
         });
@@ -231,7 +238,7 @@ impl FunctionRegistry {
     /// The account that functions belong to where a reference names none.
     #[must_use]
     pub fn account(&self) -> AccountId {
-        self.0.options.account
+        self.1
     }
 
     /// The region in ARNs.
@@ -282,7 +289,7 @@ impl FunctionRegistry {
     /// # Errors
     /// [`FunctionError::AlreadyExists`].
     pub fn check_free(&self, name: &FunctionName) -> Result<(), FunctionError> {
-        match self.index().get(self.0.options.account, name) {
+        match self.index().get(self.1, name) {
             Some(_) => Err(FunctionError::AlreadyExists { name: name.clone() }),
             None => Ok(()),
         }

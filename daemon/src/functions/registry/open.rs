@@ -71,7 +71,8 @@ impl FunctionRegistry {
         }
         tracing::info!(functions = index.len(), "functions loaded");
         let (changes, _) = broadcast::channel(MAX_WAITING_CHANGES);
-        let registry = Self(Arc::new(Shared {
+        let account = options.account;
+        let shared = Arc::new(Shared {
             options,
             store,
             packages,
@@ -86,7 +87,8 @@ impl FunctionRegistry {
             uploads: Uploads::default(),
             unpacking: Semaphore::new(MAX_UNPACKING),
             tasks: TaskTracker::new(),
-        }));
+        });
+        let registry = Self(shared, account);
         for (account, name) in unsettled {
             registry.settle(account, &name).await?;
         }

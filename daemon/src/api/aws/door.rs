@@ -1,0 +1,165 @@
+//! One request: whose it is, for which service, and what that service says.
+
+use http::{Method, StatusCode, request::Parts};
+use hyper::{Request, body::Incoming};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    AwsDoors,
+    answer::{Answer, set},
+    body::{Bodies, BodyError},
+    error::AwsError,
+    lambda::{Call, Lambda},
+    logs::{self, Logs},
+    packages, sts,
+};
+use crate::identity::sigv4::{Identity, Verifier};
+
+/// The most bytes of a request that is no operation of Lambda: a form with a few words in it.
+const SMALL_BODY: usize = 64 * 1024;
+
+/// Services, as signatures name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    Lambda,
+    Logs,
+    Sts,
+    Packages,
+}
+
+impl Service {
+    /// Which service a request is for: what its signature names, unless its path says more.
+    fn of(head: &Parts) -> Self {
+        if head.uri.path().starts_with(packages::PREFIX) {
+            return Self::Packages;
+        }
+        match Verifier::service_of(head).as_deref() {
+            Some("sts") => Self::Sts,
+            Some("logs") => Self::Logs,
+            None if logs::is_for_logs(&head.headers) => Self::Logs,
+            _ => Self::Lambda,
+        }
+    }
+
+    /// The name that a request must be signed for.
+    fn scope(self) -> &'static str {
+        match self {
+            Self::Lambda => "lambda",
+            Self::Logs => "logs",
+            Self::Sts => "sts",
+            Self::Packages => "s3",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Door {
+    doors: AwsDoors,
+    lambda: Lambda,
+    logs: Logs,
+    bodies: Bodies,
+}
+
+impl Door {
+    /// A door whose answers that go on for ever end with `stop`.
+    pub(super) fn new(doors: AwsDoors, stop: CancellationToken) -> Self {
+        let region = doors.registry.region().clone();
+        let logs = Logs::new(doors.logs.clone(), region, doors.clock.clone(), stop);
+        Self { lambda: Lambda::new(doors.clone()), logs, doors, bodies: Bodies::new() }
+    }
+
+    /// Answers a request, whatever it is.
+    pub(super) async fn take(&self, request: Request<Incoming>) -> Answer {
+        let request_id = Uuid::new_v4().to_string();
+        let (head, body) = request.into_parts();
+        let service = Service::of(&head);
+        let mut answer = match self.serve(service, head, body, &request_id).await {
+            Ok(answer) => answer,
+            Err(error) if service == Service::Sts => {
+                let code = error.name.strip_suffix("Exception").unwrap_or(error.name);
+                sts::error(error.status, code, error.message.as_deref().unwrap_or_default(), &request_id)
+            }
+            Err(error) if service == Service::Logs => {
+                // Of this protocol 400 is the status of whatever a caller could have known.
+                let status =
+                    if error.status.is_server_error() { error.status } else { StatusCode::BAD_REQUEST };
+                logs::refused(status, error.name, error.message.as_deref().unwrap_or_default())
+            }
+            Err(error) => error.into_answer(),
+        };
+        if !answer.headers().contains_key("x-amzn-requestid") {
+            set(&mut answer, "x-amzn-requestid", &request_id);
+        }
+        answer
+    }
+
+    async fn serve(
+        &self,
+        service: Service,
+        head: Parts,
+        body: Incoming,
+        request_id: &str,
+    ) -> Result<Answer, AwsError> {
+        let now = self.doors.clock.now();
+        let admitted = self.doors.verifier.admit(&head, service.scope(), now)?;
+        // Looked up before the body is taken, since each operation has a limit of its own. What it says of a request that
+        // can't be served is told only to whoever has proved to be somebody.
+        let operation = (service == Service::Lambda).then(|| self.lambda.find(&head));
+        let limit = match &operation {
+            Some(Ok(found)) => found.body_limit(),
+            Some(Err(_)) => SMALL_BODY,
+            None if service == Service::Logs => logs::BODY_LIMIT,
+            None => SMALL_BODY,
+        };
+        let (body, _permit) = match self.bodies.read(body, limit).await {
+            Ok(read) => read,
+            Err(BodyError::Broken) => {
+                return Err(AwsError::new("RequestTimeoutException", "The body did not arrive whole."));
+            }
+            // The signature covers a body that is not here, so all that is said is how large one may be.
+            Err(BodyError::TooLarge) => {
+                let name = match &operation {
+                    Some(Ok(found)) => found.told_name(),
+                    Some(Err(_)) | None => "request",
+                };
+                return Err(AwsError::new(
+                    "RequestEntityTooLargeException",
+                    format!("Request must be smaller than {limit} bytes for the {name} operation"),
+                ));
+            }
+        };
+        let payload = admitted.verify(&head, body)?;
+        let identity = admitted.identity().clone();
+        match (service, operation) {
+            (Service::Lambda, Some(operation)) => {
+                let found = operation?;
+                self.lambda
+                    .serve(found, Call::new(identity, head, payload, self.doors.registry.region().clone()))
+                    .await
+            }
+            (Service::Logs, _) => Ok(self.logs.answer(identity.account, &head.headers, &payload).await),
+            (Service::Sts, _) => Ok(self.ask_sts(&identity, &head, &payload, request_id)),
+            (Service::Packages | Service::Lambda, _) => {
+                if head.method != Method::GET {
+                    return Err(AwsError::new("MethodNotAllowedException", "A package can only be read."));
+                }
+                let registry = self.doors.registry.of(identity.account);
+                packages::serve(&registry, &identity, head.uri.path()).await
+            }
+        }
+    }
+
+    fn ask_sts(&self, identity: &Identity, head: &Parts, payload: &[u8], request_id: &str) -> Answer {
+        let partition = self.doors.registry.region().partition();
+        let form = match std::str::from_utf8(payload) {
+            Ok("") => head.uri.query().unwrap_or_default(),
+            Ok(form) => form,
+            Err(_) => {
+                let told = "The request is no text.";
+                return sts::error(StatusCode::BAD_REQUEST, "MalformedInput", told, request_id);
+            }
+        };
+        sts::serve(identity, form, partition, request_id)
+    }
+}

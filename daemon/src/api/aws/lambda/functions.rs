@@ -1,0 +1,537 @@
+//! Functions: creating, reading, listing, changing and deleting them.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::StatusCode;
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Lambda,
+    configuration::Configuration,
+    input::{Call, Checks, own, revision},
+};
+use crate::{
+    api::aws::{
+        answer::{Answer, empty, json},
+        error::AwsError,
+        packages,
+    },
+    functions::{
+        self, Architecture, Changed, CreateFunction, DeadLetterArn, EphemeralStorageMb, Found, FunctionArn,
+        FunctionError, FunctionName, FunctionRegistry, InvalidField, KmsKeyArn, LayerVersionArn,
+        LoggingChange, LoggingConfig, MemoryMb, Page, Qualifier, RoleArn, Settings, SnapStart, Tags,
+        TimeoutSeconds, TracingMode, UpdateCode, UpdateConfiguration, UploadedCode, Version, VpcConfig,
+    },
+};
+
+/// CreateFunction's own pattern for a name: narrower than that of every other operation.
+const NEW_NAME: &str = r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?";
+
+/// Characters that it may have.
+const NEW_NAME_MAX: usize = 140;
+
+/// MaxItems of lists of functions and versions.
+pub(super) const LIST_MAX: u32 = 10_000;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[derive(Default)]
+struct SettingsInput {
+    runtime: Option<String>,
+    role: Option<String>,
+    handler: Option<String>,
+    description: Option<String>,
+    timeout: Option<i64>,
+    memory_size: Option<i64>,
+    vpc_config: Option<VpcInput>,
+    dead_letter_config: Option<DeadLetterInput>,
+    environment: Option<EnvironmentInput>,
+    #[serde(rename = "KMSKeyArn")]
+    kms_key_arn: Option<String>,
+    tracing_config: Option<TracingInput>,
+    layers: Option<Vec<String>>,
+    ephemeral_storage: Option<SizeInput>,
+    snap_start: Option<SnapStartInput>,
+    logging_config: Option<LoggingInput>,
+    file_system_configs: Option<Vec<serde_json::Value>>,
+    image_config: Option<serde_json::Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct VpcInput {
+    subnet_ids: Option<Vec<String>>,
+    security_group_ids: Option<Vec<String>>,
+    ipv6_allowed_for_dual_stack: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct DeadLetterInput {
+    target_arn: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct EnvironmentInput {
+    variables: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct TracingInput {
+    mode: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct SizeInput {
+    size: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct SnapStartInput {
+    apply_on: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct LoggingInput {
+    log_format: Option<String>,
+    application_log_level: Option<String>,
+    system_log_level: Option<String>,
+    log_group: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct CodeInput {
+    zip_file: Option<String>,
+    s3_bucket: Option<String>,
+    s3_key: Option<String>,
+    image_uri: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CreateInput {
+    function_name: Option<String>,
+    code: Option<CodeInput>,
+    #[serde(default)]
+    publish: Option<bool>,
+    package_type: Option<String>,
+    tags: Option<BTreeMap<String, String>>,
+    architectures: Option<Vec<String>>,
+    #[serde(flatten)]
+    settings: SettingsInput,
+}
+
+/// CreateFunction.
+pub(super) async fn create(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
+    let input: CreateInput = call.json()?;
+    let registry = lambda.functions(&call);
+    let mut checks = Checks::default();
+    match input.function_name.as_deref() {
+        Some(name) => check_new_name(name, &mut checks),
+        None => checks.missing("functionName"),
+    }
+    if input.code.is_none() {
+        checks.missing("code");
+    }
+    if input.settings.role.is_none() {
+        checks.missing("role");
+    }
+    let architecture =
+        input.architectures.as_deref().and_then(|words| checks.take(Architecture::of_list(words)));
+    let change = changes(input.settings, &mut checks);
+    let is_image = match input.package_type.as_deref() {
+        None | Some("Zip") => false,
+        Some("Image") => true,
+        Some(other) => {
+            checks.refuse("packageType", other, "Member must satisfy enum value set: [Image, Zip]");
+            false
+        }
+    };
+    checks.finish()?;
+    let name = new_name(&input.function_name.unwrap_or_default(), &call, &registry)?;
+    let tags = Tags::try_from(input.tags.unwrap_or_default())?;
+    let code = input.code.unwrap_or_default();
+    if is_image || code.image_uri.is_some() {
+        return Err(invalid("thawd runs zip packages only; PackageType Image is not served yet."));
+    }
+    let (Some(runtime), Some(handler)) = (change.runtime.clone(), change.handler.clone()) else {
+        return Err(invalid(
+            "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+        ));
+    };
+    let layers = change.layers.clone().unwrap_or_default();
+    let mut settings = Settings::new(runtime, handler);
+    settings.architecture = architecture.unwrap_or_default();
+    let settings = with_changes(settings, change)?;
+    settings.runtime.check_available()?;
+    // Everything that can be refused without the package is, before the package is taken in.
+    registry.check_free(&name)?;
+    let code = receive(&registry, code).await?;
+    let create = CreateFunction { name, settings, layers, tags, publish: input.publish.unwrap_or_default() };
+    let created = registry.create(create, code).await?;
+    changed(StatusCode::CREATED, &created)
+}
+
+/// What a function is after a change of its code: the version that was published with it, if one was.
+fn changed(status: StatusCode, changed: &Changed) -> Result<Answer, AwsError> {
+    match &changed.published {
+        Some(version) => json(status, &Configuration::of(version, &version.qualified_arn())),
+        None => json(status, &Configuration::of(&changed.latest, &changed.latest.arn)),
+    }
+}
+
+fn check_new_name(name: &str, checks: &mut Checks) {
+    static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!("^(?:{NEW_NAME})$")).ok());
+    if name.is_empty() {
+        checks.refuse("functionName", name, "Member must have length greater than or equal to 1");
+    }
+    if name.len() > NEW_NAME_MAX {
+        checks.refuse(
+            "functionName",
+            name,
+            &format!("Member must have length less than or equal to {NEW_NAME_MAX}"),
+        );
+    }
+    // Its length bounds what the pattern has to look at.
+    if !PATTERN.as_ref().is_some_and(|pattern| pattern.is_match(name)) {
+        checks.refuse(
+            "functionName",
+            name,
+            &format!("Member must satisfy regular expression pattern: {NEW_NAME}"),
+        );
+    }
+}
+
+/// The name in what CreateFunction takes for one: a name, or an ARN of the caller's own.
+fn new_name(text: &str, call: &Call, registry: &FunctionRegistry) -> Result<FunctionName, AwsError> {
+    let Some((before, name)) = split_name(text) else {
+        return Err(invalid("Unsupported format for functionName."));
+    };
+    let name: FunctionName = name.parse().map_err(InvalidField::as_value)?;
+    for part in before.split(':') {
+        let is_region = part.ends_with(|last: char| last.is_ascii_digit()) && part.contains('-');
+        if is_region && part != registry.region().as_str() {
+            let region = part.parse().map_err(InvalidField::as_value)?;
+            return Err(FunctionError::OtherRegion { region, here: registry.region().clone() }.into());
+        }
+        let is_account = part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_digit());
+        if is_account && part != call.identity.account.to_string() {
+            return Err(AwsError::access_denied());
+        }
+    }
+    Ok(name)
+}
+
+/// What stands before a function's name, and the name without a qualifier.
+fn split_name(text: &str) -> Option<(&str, &str)> {
+    if let Some(at) = text.find("function:") {
+        let rest = &text[at + "function:".len()..];
+        return Some((&text[..at], rest.split(':').next()?));
+    }
+    Some(("", text.split(':').next()?))
+}
+
+fn invalid(message: &str) -> AwsError {
+    AwsError::new("InvalidParameterValueException", message)
+}
+
+/// The settings that a request names, checked.
+fn changes(input: SettingsInput, checks: &mut Checks) -> UpdateConfiguration {
+    if input.file_system_configs.is_some_and(|configs| !configs.is_empty()) {
+        let _ = checks.take::<()>(Err(InvalidField::new(
+            "file_system_configs",
+            "thawd has no file systems to mount: leave FileSystemConfigs out.",
+        )));
+    }
+    if input.image_config.is_some_and(|config| config.as_object().is_none_or(|config| !config.is_empty())) {
+        let _ = checks.take::<()>(Err(InvalidField::new(
+            "image_config",
+            "ImageConfig is for functions with packageType Image, which thawd does not serve yet.",
+        )));
+    }
+    UpdateConfiguration {
+        role: input.role.map(|role| checks.parse::<RoleArn>(&role)),
+        runtime: checks.optional(input.runtime.as_deref()),
+        handler: checks.optional(input.handler.as_deref()),
+        description: checks.optional(input.description.as_deref()),
+        timeout: checks.number::<TimeoutSeconds>("timeout", input.timeout),
+        memory: checks.number::<MemoryMb>("memorySize", input.memory_size),
+        ephemeral_storage: checks.number::<EphemeralStorageMb>(
+            "ephemeralStorage.size",
+            input.ephemeral_storage.unwrap_or_default().size,
+        ),
+        environment: input.environment.and_then(|environment| {
+            checks.take(functions::Environment::try_from(environment.variables.unwrap_or_default()))
+        }),
+        tracing: checks.optional::<TracingMode>(input.tracing_config.unwrap_or_default().mode.as_deref()),
+        dead_letter: input
+            .dead_letter_config
+            .map(|config| checks.unless_empty::<DeadLetterArn>(config.target_arn.as_deref())),
+        vpc: input.vpc_config.and_then(|vpc| {
+            checks.take(VpcConfig::new(
+                &vpc.subnet_ids.unwrap_or_default(),
+                &vpc.security_group_ids.unwrap_or_default(),
+                vpc.ipv6_allowed_for_dual_stack.unwrap_or_default(),
+            ))
+        }),
+        logging: input.logging_config.map(|logging| LoggingChange {
+            format: checks.optional(logging.log_format.as_deref()),
+            application_level: checks.optional(logging.application_log_level.as_deref()),
+            system_level: checks.optional(logging.system_log_level.as_deref()),
+            group: checks.optional(logging.log_group.as_deref()),
+        }),
+        snap_start: checks.optional::<SnapStart>(input.snap_start.unwrap_or_default().apply_on.as_deref()),
+        kms_key: input.kms_key_arn.map(|key| checks.unless_empty::<KmsKeyArn>(Some(&key))),
+        layers: input.layers.and_then(|layers| checks.take(LayerVersionArn::of_list(&layers))),
+        revision_id: None,
+    }
+}
+
+/// The settings of a new function: what must be set, and what a request names beside it.
+fn with_changes(mut settings: Settings, change: UpdateConfiguration) -> Result<Settings, AwsError> {
+    let UpdateConfiguration {
+        runtime: _,
+        handler: _,
+        role,
+        description,
+        timeout,
+        memory,
+        ephemeral_storage,
+        environment,
+        tracing,
+        dead_letter,
+        vpc,
+        logging,
+        snap_start,
+        kms_key,
+        layers: _,
+        revision_id: _,
+    } = change;
+    settings.role = role.flatten();
+    settings.description = description.unwrap_or_default();
+    settings.timeout = timeout.unwrap_or_default();
+    settings.memory = memory.unwrap_or_default();
+    settings.ephemeral_storage = ephemeral_storage.unwrap_or_default();
+    settings.environment = environment;
+    settings.tracing = tracing.unwrap_or_default();
+    settings.dead_letter = dead_letter.flatten();
+    settings.vpc = vpc;
+    settings.logging = LoggingConfig::default().changed(logging.unwrap_or_default())?;
+    settings.snap_start = snap_start.unwrap_or_default();
+    settings.kms_key = kms_key.flatten();
+    Ok(settings)
+}
+
+/// Takes a package in. One that is refused leaves nothing.
+pub(super) async fn receive(registry: &FunctionRegistry, code: CodeInput) -> Result<UploadedCode, AwsError> {
+    if code.s3_bucket.is_some() || code.s3_key.is_some() {
+        // There is no S3 here, so that no bucket exists.
+        return Err(invalid(
+            "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does \
+             not exist",
+        ));
+    }
+    let Some(zip_file) = code.zip_file else {
+        return Err(invalid("Please provide a source for function code."));
+    };
+    let bytes = STANDARD
+        .decode(zip_file.as_bytes())
+        .map_err(|_| AwsError::new("SerializationException", "ZipFile is not base64"))?;
+    drop(zip_file);
+    if bytes.is_empty() {
+        return Err(invalid("Uploaded file must be a non-empty zip"));
+    }
+    let mut upload = registry.begin_upload().await?;
+    upload.append(Bytes::from(bytes)).await?;
+    Ok(upload.finish().await?)
+}
+
+/// GetFunction.
+pub(super) async fn get(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Output<'a> {
+        configuration: Configuration<'a>,
+        code: Code,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tags: Option<BTreeMap<&'a str, &'a str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        concurrency: Option<Concurrency>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Code {
+        repository_type: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        location: Option<String>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Concurrency {
+        reserved_concurrent_executions: u32,
+    }
+    let Found { version, arn } = find(lambda, &call, "GetFunction")?;
+    let registry = lambda.functions(&call);
+    let reference = version.arn.clone().into();
+    let tags = registry.tags_of(&reference)?;
+    let now = lambda.clock.now();
+    let output = Output {
+        configuration: Configuration::of(&version, &arn),
+        code: Code {
+            repository_type: "S3",
+            location: packages::location(&lambda.verifier, &call.identity, call.host(), &version, now),
+        },
+        tags: (!tags.is_empty()).then(|| tags.iter().collect()),
+        concurrency: registry
+            .reserved_concurrency(&reference)?
+            .map(|reserved| Concurrency { reserved_concurrent_executions: reserved }),
+    };
+    json(StatusCode::OK, &output)
+}
+
+/// GetFunctionConfiguration.
+pub(super) async fn get_configuration(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
+    let Found { version, arn } = find(lambda, &call, "GetFunctionConfiguration")?;
+    json(StatusCode::OK, &Configuration::of(&version, &arn))
+}
+
+fn find(lambda: &Lambda, call: &Call, operation: &str) -> Result<Found, AwsError> {
+    let mut checks = Checks::default();
+    let (reference, qualifier) = call.function(&mut checks);
+    let reference = checks.finish_with(reference)?;
+    let registry = lambda.functions(call);
+    let reference = own(reference, call, &registry, operation)?;
+    Ok(registry.find(&reference, qualifier.as_ref())?)
+}
+
+/// ListFunctions.
+pub(super) async fn list(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Output<'a> {
+        functions: Vec<Configuration<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_marker: Option<String>,
+    }
+    let mut checks = Checks::default();
+    let limit = call.max_items(&mut checks, LIST_MAX)?;
+    let all_versions = match call.parameter("FunctionVersion") {
+        None => false,
+        Some("ALL") => true,
+        Some(other) => {
+            checks.refuse("functionVersion", other, "Member must satisfy enum value set: [ALL]");
+            false
+        }
+    };
+    checks.finish()?;
+    let registry = lambda.functions(&call);
+    if all_versions {
+        let marker: Option<String> = call.marker()?;
+        let bad_marker = || AwsError::new("InvalidParameterValueException", "Invalid Marker");
+        let after = match marker
+            .as_deref()
+            .map(|marker| marker.split_once(':').ok_or_else(bad_marker))
+            .transpose()?
+        {
+            None => None,
+            Some((name, version)) => Some((
+                name.parse::<FunctionName>().map_err(|_| bad_marker())?,
+                version.parse::<Version>().map_err(|_| bad_marker())?,
+            )),
+        };
+        let Page { items, next } = registry.list_all_versions(after.as_ref(), limit);
+        let functions =
+            items.iter().map(|version| Configuration::listed(version, &version.qualified_arn())).collect();
+        let next_marker = next.map(|(name, version)| format!("{name}:{version}"));
+        return json(StatusCode::OK, &Output { functions, next_marker });
+    }
+    let page = registry.list(call.marker::<FunctionName>()?.as_ref(), limit);
+    let functions =
+        page.functions.iter().map(|version| Configuration::listed(version, &version.arn)).collect();
+    let next_marker = page.next.map(|name| name.to_string());
+    json(StatusCode::OK, &Output { functions, next_marker })
+}
+
+/// DeleteFunction.
+pub(super) async fn delete(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
+    let mut checks = Checks::default();
+    let (reference, qualifier) = call.function(&mut checks);
+    let reference = checks.finish_with(reference)?;
+    let registry = lambda.functions(&call);
+    let reference = own(reference, &call, &registry, "DeleteFunction")?;
+    registry.delete(&reference, qualifier.as_ref()).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct UpdateCodeInput {
+    #[serde(flatten)]
+    code: CodeInput,
+    publish: Option<bool>,
+    dry_run: Option<bool>,
+    revision_id: Option<String>,
+    architectures: Option<Vec<String>>,
+}
+
+/// UpdateFunctionCode.
+pub(super) async fn update_code(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
+    let input: UpdateCodeInput = call.json()?;
+    let mut checks = Checks::default();
+    let (reference, _) = call.function(&mut checks);
+    let architecture =
+        input.architectures.as_deref().and_then(|words| checks.take(Architecture::of_list(words)));
+    let reference = checks.finish_with(reference)?;
+    let registry = lambda.functions(&call);
+    let reference = own(reference, &call, &registry, "UpdateFunctionCode")?;
+    registry.resolve(&reference, None)?;
+    if input.code.image_uri.is_some() {
+        return Err(invalid("Please don't provide ImageUri when updating a function with packageType Zip."));
+    }
+    let code = receive(&registry, input.code).await?;
+    let update = UpdateCode {
+        revision_id: revision(input.revision_id.as_deref()),
+        dry_run: input.dry_run.unwrap_or_default(),
+        architecture,
+        publish: input.publish.unwrap_or_default(),
+    };
+    let updated = registry.update_code(&reference, update, code).await?;
+    changed(StatusCode::OK, &updated)
+}
+
+/// UpdateFunctionConfiguration.
+pub(super) async fn update_configuration(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Input {
+        revision_id: Option<String>,
+        #[serde(flatten)]
+        settings: SettingsInput,
+    }
+    let input: Input = call.json()?;
+    let mut checks = Checks::default();
+    let (reference, _) = call.function(&mut checks);
+    let change = changes(input.settings, &mut checks);
+    let reference = checks.finish_with(reference)?;
+    if let Some(runtime) = &change.runtime {
+        runtime.check_available()?;
+    }
+    let registry = lambda.functions(&call);
+    let reference = own(reference, &call, &registry, "UpdateFunctionConfiguration")?;
+    let update = UpdateConfiguration { revision_id: revision(input.revision_id.as_deref()), ..change };
+    let updated = registry.update_configuration(&reference, update).await?;
+    let arn: FunctionArn = match reference.qualifier() {
+        Some(Qualifier::Version(_)) => updated.qualified_arn(),
+        _ => updated.arn.clone(),
+    };
+    json(StatusCode::OK, &Configuration::of(&updated, &arn))
+}

@@ -1,0 +1,97 @@
+//! Tags of functions. Those of other resources are not served: there are none here to have any.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use http::StatusCode;
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Lambda,
+    input::{Call, Checks, own},
+};
+use crate::{
+    api::aws::{
+        answer::{Answer, empty, json},
+        error::AwsError,
+    },
+    functions::{FunctionArn, FunctionReference, Tags},
+};
+
+/// The model's pattern for what can have tags.
+const TAGGABLE: &str = r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)";
+
+/// Characters of such an ARN. Source: the model.
+const TAGGABLE_MAX: usize = 256;
+
+/// The function of the path, if the path is the ARN of one.
+fn function(
+    lambda: &Lambda,
+    call: &Call,
+    mut checks: Checks,
+    operation: &str,
+) -> Result<FunctionArn, AwsError> {
+    static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!("^(?:{TAGGABLE})$")).ok());
+    let text = call.label("Resource");
+    if text.len() > TAGGABLE_MAX {
+        checks.refuse(
+            "resource",
+            text,
+            &format!("Member must have length less than or equal to {TAGGABLE_MAX}"),
+        );
+    } else if !PATTERN.as_ref().is_some_and(|pattern| pattern.is_match(text)) {
+        checks.refuse(
+            "resource",
+            text,
+            &format!("Member must satisfy regular expression pattern: {TAGGABLE}"),
+        );
+    }
+    checks.finish()?;
+    let reference: FunctionReference = text
+        .parse()
+        .map_err(|_| AwsError::new("NotImplementedException", "thawd keeps tags of functions only"))?;
+    let registry = lambda.functions(call);
+    let reference = own(reference, call, &registry, operation)?;
+    Ok(reference.arn_for(registry.region(), call.identity.account))
+}
+
+/// ListTags.
+pub(super) async fn list(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Output<'a> {
+        tags: BTreeMap<&'a str, &'a str>,
+    }
+    let arn = function(lambda, &call, Checks::default(), "ListTags")?;
+    let tags = lambda.functions(&call).tags(&arn)?;
+    json(StatusCode::OK, &Output { tags: tags.iter().collect() })
+}
+
+/// TagResource.
+pub(super) async fn tag(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Input {
+        tags: Option<BTreeMap<String, String>>,
+    }
+    let input: Input = call.json()?;
+    let mut checks = Checks::default();
+    if input.tags.is_none() {
+        checks.missing("tags");
+    }
+    let arn = function(lambda, &call, checks, "TagResource")?;
+    lambda.functions(&call).tag(&arn, Tags::try_from(input.tags.unwrap_or_default())?).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// UntagResource.
+pub(super) async fn untag(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
+    let keys = call.parameters("tagKeys");
+    let mut checks = Checks::default();
+    if keys.is_empty() {
+        checks.missing("tagKeys");
+    }
+    let arn = function(lambda, &call, checks, "UntagResource")?;
+    lambda.functions(&call).untag(&arn, keys).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}

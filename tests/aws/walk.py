@@ -1,0 +1,337 @@
+"""Walks every operation that thawd serves with boto3, and holds each answer against botocore's model.
+
+    walk.py ENDPOINT SERVED...
+
+SERVED are the operations that thawd says it serves: each must have answered at least once.
+"""
+
+import base64
+import io
+import json
+import sys
+import urllib.request
+import uuid
+import zipfile
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from model import Watch
+
+ENDPOINT, SERVED = sys.argv[1], sys.argv[2:]
+ACCOUNT, REGION, ROLE = "000000000000", "us-east-1", "arn:aws:iam::000000000000:role/test"
+
+HANDLER = """
+import json
+def handler(event, context):
+    print("log of", json.dumps(event))
+    if event.get("fail"):
+        raise ValueError("as asked")
+    client = context.client_context
+    return {"event": event, "version": context.function_version, "arn": context.invoked_function_arn,
+            "custom": client.custom if client else None}
+"""
+
+
+def client(service, key="test", secret="test", region=REGION, **more):
+    return boto3.client(
+        service, endpoint_url=ENDPOINT, region_name=region, aws_access_key_id=key, aws_secret_access_key=secret,
+        config=Config(retries={"max_attempts": 0}, read_timeout=60), **more)
+
+
+def package(source=HANDLER, name="app.py"):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, source)
+    return buffer.getvalue()
+
+
+def refused(call, code, status, text=None, **arguments):
+    try:
+        call(**arguments)
+    except ClientError as error:
+        got = error.response
+        assert got["Error"]["Code"] == code, got
+        assert got["ResponseMetadata"]["HTTPStatusCode"] == status, got
+        if text is not None:
+            assert got["Error"]["Message"] == text, f"\n{got['Error']['Message']}\n{text}"
+        return got
+    raise AssertionError(f"{code} was expected")
+
+
+class Walk:
+    def __init__(self):
+        self.api = client("lambda")
+        # Constraints are for the server to find out, so the client must not.
+        self.raw = client("lambda")
+        self.raw.meta.config.parameter_validation = False
+        self.watch = Watch(self.api)
+        self.package = package()
+        self.name = f"walk-{uuid.uuid4().hex[:8]}"
+        self.arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.name}"
+
+    def all(self):
+        for step in (self.creating, self.reading, self.invoking, self.changing, self.versions, self.aliases,
+                     self.permissions, self.tags, self.concurrency, self.events, self.kept, self.layers,
+                     self.names, self.refusals, self.deleting):
+            step()
+            print("ok", step.__name__)
+        missing = set(SERVED) - set(self.watch.seen)
+        assert not missing, f"served, and not walked: {sorted(missing)}"
+
+    def creating(self):
+        made = self.api.create_function(
+            FunctionName=self.name, Runtime="python3.13", Role=ROLE, Handler="app.handler",
+            Code={"ZipFile": self.package}, Environment={"Variables": {"AB": "c"}},
+            Timeout=10, Tags={"team": "core"})
+        assert made["State"] == "Pending" and made["StateReasonCode"] == "Creating", made
+        assert "LastUpdateStatus" not in made
+        assert made["FunctionArn"] == self.arn and made["Version"] == "$LATEST"
+        assert made["LoggingConfig"] == {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{self.name}"}
+        assert made["SnapStart"] == {"ApplyOn": "None", "OptimizationStatus": "Off"}
+        self.api.get_waiter("function_active_v2").wait(FunctionName=self.name, WaiterConfig={"Delay": 0.05})
+        refused(self.api.create_function, "ResourceConflictException", 409, f"Function already exist: {self.name}",
+                FunctionName=self.name, Runtime="python3.13", Role=ROLE, Handler="app.handler",
+                Code={"ZipFile": package()})
+
+    def reading(self):
+        got = self.api.get_function(FunctionName=self.name)
+        assert got["Tags"] == {"team": "core"} and got["Code"]["RepositoryType"] == "S3"
+        assert got["Configuration"]["State"] == "Active"
+        with urllib.request.urlopen(got["Code"]["Location"]) as response:
+            assert response.read() == self.package
+        try:
+            urllib.request.urlopen(got["Code"]["Location"].replace(self.name, "other"))
+            raise AssertionError("a changed URL was served")
+        except urllib.error.HTTPError as error:
+            assert error.code == 403, error.code
+        config = self.api.get_function_configuration(FunctionName=self.name, Qualifier="$LATEST")
+        assert config["FunctionArn"] == f"{self.arn}:$LATEST"
+        assert config["LastModified"].endswith("+0000") and config["LastModified"][10] == "T"
+        listed = self.api.list_functions(MaxItems=1)["Functions"]
+        assert len(listed) == 1 and "State" not in listed[0] and "LastUpdateStatus" not in listed[0]
+        found = [function["FunctionArn"] for page in self.api.get_paginator("list_functions").paginate(
+            PaginationConfig={"PageSize": 1}) for function in page["Functions"]]
+        assert self.arn in found
+        found = [function["FunctionArn"] for page in self.api.get_paginator("list_functions").paginate(
+            FunctionVersion="ALL", PaginationConfig={"PageSize": 1}) for function in page["Functions"]]
+        assert f"{self.arn}:$LATEST" in found
+
+    def invoking(self):
+        answer = self.api.invoke(FunctionName=self.name, Payload=b'{"n": 1}', LogType="Tail", ClientContext=base64.b64encode(
+            b'{"custom": {"k": "v"}}').decode())
+        body = json.loads(answer["Payload"].read())
+        assert body["event"] == {"n": 1} and body["custom"] == {"k": "v"} and body["arn"] == self.arn, body
+        assert answer["StatusCode"] == 200 and answer["ExecutedVersion"] == "$LATEST"
+        assert "FunctionError" not in answer
+        log = base64.b64decode(answer["LogResult"]).decode()
+        assert 'log of {"n": 1}' in log and answer["ResponseMetadata"]["RequestId"] in log, log
+        failed = self.api.invoke(FunctionName=self.name, Payload=b'{"fail": true}')
+        assert failed["StatusCode"] == 200 and failed["FunctionError"] == "Unhandled"
+        assert json.loads(failed["Payload"].read())["errorType"] == "ValueError"
+        assert self.api.invoke(FunctionName=self.name, InvocationType="DryRun")["StatusCode"] == 204
+        event = self.api.invoke(FunctionName=self.name, InvocationType="Event", Payload=b"{}")
+        assert event["StatusCode"] == 202 and event["Payload"].read() == b"" and "ExecutedVersion" not in event
+        assert self.api.invoke_async(FunctionName=self.name, InvokeArgs=b"{}")["Status"] == 202
+        stream = self.api.invoke_with_response_stream(FunctionName=self.name, Payload=b'{"n": 2}', LogType="Tail")
+        events = list(stream["EventStream"])
+        whole = b"".join(event["PayloadChunk"]["Payload"] for event in events if "PayloadChunk" in event)
+        assert json.loads(whole)["event"] == {"n": 2}, events
+        assert events[-1]["InvokeComplete"]["LogResult"], events
+        large = json.dumps({"x": "y" * 700_000}).encode()
+        answer = self.api.invoke(FunctionName=self.name, Payload=large)
+        assert len(answer["Payload"].read()) > 700_000
+        refused(self.api.invoke, "RequestEntityTooLargeException", 413,
+                "Request must be smaller than 6291456 bytes for the InvokeFunction operation",
+                FunctionName=self.name, Payload=b'"' + b"x" * 6_291_456 + b'"')
+        refused(self.api.invoke, "RequestEntityTooLargeException", 413, FunctionName=self.name,
+                InvocationType="Event", Payload=b'"' + b"x" * 1_048_576 + b'"')
+        refused(self.api.invoke, "InvalidRequestContentException", 400, FunctionName=self.name, Payload=b"{no")
+        missing = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:missing"
+        got = refused(self.api.invoke, "ResourceNotFoundException", 404, f"Function not found: {missing}:$LATEST",
+                      FunctionName="missing")
+        assert got["Type"] == "User" and got["Message"]
+
+    def changing(self):
+        before = self.api.get_function_configuration(FunctionName=self.name)["RevisionId"]
+        changed = self.api.update_function_configuration(
+            FunctionName=self.name, Description="new", MemorySize=256, Timeout=20, EphemeralStorage={"Size": 600},
+            Environment={"Variables": {"XY": "z"}}, TracingConfig={"Mode": "Active"},
+            LoggingConfig={"LogFormat": "JSON"}, RevisionId=before)
+        assert changed["LastUpdateStatus"] == "InProgress" and changed["MemorySize"] == 256, changed
+        assert changed["LoggingConfig"]["ApplicationLogLevel"] == "INFO"
+        self.api.get_waiter("function_updated_v2").wait(FunctionName=self.name, WaiterConfig={"Delay": 0.05})
+        refused(self.api.update_function_configuration, "PreconditionFailedException", 412, FunctionName=self.name,
+                Description="x", RevisionId=before)
+        self.api.update_function_configuration(FunctionName=self.name, LoggingConfig={"LogFormat": "Text"})
+        self.settle()
+        code = self.api.update_function_code(FunctionName=self.name, ZipFile=package(HANDLER + "\n# 2"), DryRun=True)
+        assert code["CodeSha256"] != self.api.get_function_configuration(FunctionName=self.name)["CodeSha256"]
+        code = self.api.update_function_code(FunctionName=self.name, ZipFile=package(HANDLER + "\n# 3"))
+        assert code["LastUpdateStatus"] == "InProgress"
+        self.settle()
+        refused(self.api.update_function_code, "InvalidParameterValueException", 400,
+                "Could not unzip uploaded file. Please check your file, then try to upload again.",
+                FunctionName=self.name, ZipFile=b"no zip")
+
+    def settle(self):
+        self.api.get_waiter("function_updated_v2").wait(FunctionName=self.name, WaiterConfig={"Delay": 0.05})
+
+    def versions(self):
+        first = self.api.publish_version(FunctionName=self.name, Description="first")
+        assert first["Version"] == "1" and first["FunctionArn"] == f"{self.arn}:1" and first["Description"] == "first"
+        self.api.get_waiter("published_version_active").wait(
+            FunctionName=self.name, Qualifier="1", WaiterConfig={"Delay": 0.05})
+        assert self.api.publish_version(FunctionName=self.name)["Version"] == "1", "nothing had changed"
+        self.api.update_function_configuration(FunctionName=self.name, Description="second")
+        self.settle()
+        assert self.api.publish_version(FunctionName=self.name)["Version"] == "2"
+        versions = self.api.list_versions_by_function(FunctionName=self.name)["Versions"]
+        assert [version["Version"] for version in versions] == ["$LATEST", "1", "2"]
+        assert versions[0]["FunctionArn"] == f"{self.arn}:$LATEST" and "State" not in versions[0]
+        answer = self.api.invoke(FunctionName=self.name, Qualifier="1", Payload=b"{}")
+        assert answer["ExecutedVersion"] == "1" and json.loads(answer["Payload"].read())["version"] == "1"
+        refused(self.api.publish_version, "InvalidParameterValueException", 400, FunctionName=self.name,
+                CodeSha256="nothing")
+        refused(self.api.get_function, "ResourceNotFoundException", 404, f"Function not found: {self.arn}:1221",
+                FunctionName=self.name, Qualifier="1221")
+
+    def aliases(self):
+        made = self.api.create_alias(FunctionName=self.name, Name="live", FunctionVersion="1", Description="d",
+                                     RoutingConfig={"AdditionalVersionWeights": {"2": 0.25}})
+        assert made["AliasArn"] == f"{self.arn}:live" and made["RoutingConfig"] == {"AdditionalVersionWeights": {"2": 0.25}}
+        assert self.api.get_alias(FunctionName=self.name, Name="live")["RevisionId"] == made["RevisionId"]
+        assert len(self.api.list_aliases(FunctionName=self.name, FunctionVersion="2")["Aliases"]) == 1
+        changed = self.api.update_alias(FunctionName=self.name, Name="live", FunctionVersion="2",
+                                        RoutingConfig={"AdditionalVersionWeights": {}})
+        assert "RoutingConfig" not in changed and changed["FunctionVersion"] == "2"
+        answer = self.api.invoke(FunctionName=f"{self.arn}:live", Payload=b"{}")
+        assert answer["ExecutedVersion"] == "2" and json.loads(answer["Payload"].read())["arn"] == f"{self.arn}:live"
+        refused(self.api.get_alias, "ResourceNotFoundException", 404, f"Cannot find alias arn: {self.arn}:nope",
+                FunctionName=self.name, Name="nope")
+        refused(self.api.create_alias, "ResourceConflictException", 409, f"Alias already exists: {self.arn}:live",
+                FunctionName=self.name, Name="live", FunctionVersion="1")
+        self.api.create_alias(FunctionName=self.name, Name="old", FunctionVersion="1")
+        self.api.delete_alias(FunctionName=self.name, Name="old")
+
+    def permissions(self):
+        refused(self.api.get_policy, "ResourceNotFoundException", 404, "The resource you requested does not exist.",
+                FunctionName=self.name)
+        added = self.api.add_permission(FunctionName=self.name, StatementId="s3", Action="lambda:InvokeFunction",
+                                        Principal="s3.amazonaws.com", SourceArn="arn:aws:s3:::bucket")
+        statement = json.loads(added["Statement"])
+        assert statement["Principal"] == {"Service": "s3.amazonaws.com"} and statement["Resource"] == self.arn
+        policy = self.api.get_policy(FunctionName=self.name)
+        assert json.loads(policy["Policy"])["Statement"] == [statement]
+        self.api.remove_permission(FunctionName=self.name, StatementId="s3", RevisionId=policy["RevisionId"])
+
+    def tags(self):
+        self.api.tag_resource(Resource=self.arn, Tags={"a": "1", "b": "ü +"})
+        assert self.api.list_tags(Resource=self.arn)["Tags"] == {"team": "core", "a": "1", "b": "ü +"}
+        self.api.untag_resource(Resource=self.arn, TagKeys=["a", "team"])
+        assert self.api.list_tags(Resource=self.arn)["Tags"] == {"b": "ü +"}
+        refused(self.api.list_tags, "ResourceNotFoundException", 404, Resource=self.arn + "x")
+
+    def concurrency(self):
+        assert "ReservedConcurrentExecutions" not in self.api.get_function_concurrency(FunctionName=self.name)
+        self.api.put_function_concurrency(FunctionName=self.name, ReservedConcurrentExecutions=0)
+        assert self.api.get_function(FunctionName=self.name)["Concurrency"] == {"ReservedConcurrentExecutions": 0}
+        got = refused(self.api.invoke, "TooManyRequestsException", 429, "Rate Exceeded.", FunctionName=self.name)
+        assert got["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded" and got["Type"] == "User", got
+        assert got["ResponseMetadata"]["HTTPHeaders"]["retry-after"]
+        self.api.delete_function_concurrency(FunctionName=self.name)
+
+    def events(self):
+        put = self.api.put_function_event_invoke_config(FunctionName=self.name, MaximumRetryAttempts=1)
+        assert put["FunctionArn"] == f"{self.arn}:$LATEST" and put["DestinationConfig"] == {"OnSuccess": {}, "OnFailure": {}}
+        changed = self.api.update_function_event_invoke_config(FunctionName=self.name, MaximumEventAgeInSeconds=60)
+        assert changed["MaximumRetryAttempts"] == 1 and changed["MaximumEventAgeInSeconds"] == 60
+        assert self.api.get_function_event_invoke_config(FunctionName=self.name)["LastModified"].year >= 2024
+        assert len(self.api.list_function_event_invoke_configs(FunctionName=self.name)["FunctionEventInvokeConfigs"]) == 1
+        got = refused(self.raw.put_function_event_invoke_config, "ValidationException", 400, FunctionName=self.name,
+                      MaximumRetryAttempts=-1, MaximumEventAgeInSeconds=1)
+        assert got["Error"]["Message"].startswith("2 validation errors detected: Value '-1' at 'maximumRetryAttempts'"), got
+        self.api.delete_function_event_invoke_config(FunctionName=self.name)
+
+    def kept(self):
+        settings = self.api.get_account_settings()
+        assert settings["AccountUsage"]["FunctionCount"] >= 1 and settings["AccountLimit"]["ConcurrentExecutions"] > 0
+        signing = self.api.get_function_code_signing_config(FunctionName=self.name)
+        assert "CodeSigningConfigArn" not in signing
+        assert self.api.get_runtime_management_config(FunctionName=self.name)["UpdateRuntimeOn"] == "Auto"
+        self.api.put_runtime_management_config(FunctionName=self.name, UpdateRuntimeOn="FunctionUpdate")
+        assert self.api.get_function_recursion_config(FunctionName=self.name)["RecursiveLoop"] == "Terminate"
+        self.api.put_function_recursion_config(FunctionName=self.name, RecursiveLoop="Allow")
+
+    def layers(self):
+        made = self.api.publish_layer_version(LayerName=self.name, Content={"ZipFile": package("x = 1", "python/extra.py")},
+                                              CompatibleRuntimes=["python3.13"], LicenseInfo="MIT")
+        assert made["Version"] == 1
+        with urllib.request.urlopen(made["Content"]["Location"]) as response:
+            assert zipfile.is_zipfile(io.BytesIO(response.read()))
+        assert self.api.get_layer_version(LayerName=self.name, VersionNumber=1)["LayerVersionArn"] == made["LayerVersionArn"]
+        assert self.api.get_layer_version_by_arn(Arn=made["LayerVersionArn"])["Version"] == 1
+        assert any(layer["LayerName"] == self.name for layer in self.api.list_layers()["Layers"])
+        assert len(self.api.list_layer_versions(LayerName=self.name)["LayerVersions"]) == 1
+        self.api.add_layer_version_permission(LayerName=self.name, VersionNumber=1, StatementId="all", Principal="*",
+                                              Action="lambda:GetLayerVersion")
+        assert "all" in self.api.get_layer_version_policy(LayerName=self.name, VersionNumber=1)["Policy"]
+        self.api.remove_layer_version_permission(LayerName=self.name, VersionNumber=1, StatementId="all")
+        self.api.delete_layer_version(LayerName=self.name, VersionNumber=1)
+        refused(self.api.get_layer_version, "ResourceNotFoundException", 404, LayerName=self.name, VersionNumber=1)
+
+    def names(self):
+        for name in (self.name, self.arn, f"{ACCOUNT}:function:{self.name}", f"function:{self.name}",
+                     f"{self.name}:live", f"{self.arn}:1", f"{self.arn}:$LATEST"):
+            assert self.api.get_function_configuration(FunctionName=name)["FunctionName"] == self.name, name
+        refused(self.api.get_function, "ResourceNotFoundException", 404,
+                "Functions from 'eu-west-1' are not reachable in this region ('us-east-1')",
+                FunctionName=self.arn.replace(REGION, "eu-west-1"))
+        refused(self.api.get_function, "AccessDeniedException", 403,
+                FunctionName=self.arn.replace(ACCOUNT, "111111111111"))
+        refused(self.api.get_function, "InvalidParameterValueException", 400,
+                "The derived qualifier from the function name does not match the specified qualifier.",
+                FunctionName=f"{self.arn}:1", Qualifier="2")
+        refused(self.api.get_function, "ResourceNotFoundException", 404, f"Function not found: {self.arn}:$latest",
+                FunctionName=self.name, Qualifier="$latest")
+        long = "a" * 65
+        refused(self.api.get_function, "ResourceNotFoundException", 404,
+                f"Function not found: arn:aws:lambda:{REGION}:{ACCOUNT}:function:{long}", FunctionName=long)
+
+    def refusals(self):
+        good = dict(FunctionName="refused", Runtime="python3.13", Role=ROLE, Handler="a.b", Code={"ZipFile": package()})
+        refused(self.api.create_function, "ValidationException", 400,
+                "1 validation error detected: Value 'r1' at 'role' failed to satisfy constraint: Member must satisfy "
+                r"regular expression pattern: arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+",
+                **{**good, "Role": "r1"})
+        got = refused(self.api.create_function, "InvalidParameterValueException", 400, **{**good, "Runtime": "cobol"})
+        assert got["Error"]["Message"].startswith("Value cobol at 'runtime' failed"), got
+        long = "a" * 65
+        refused(self.api.create_function, "InvalidParameterValueException", 400,
+                f"1 validation error detected: Value '{long}' at 'functionName' failed to satisfy constraint: Member must "
+                "have length less than or equal to 64", **{**good, "FunctionName": long})
+        got = refused(self.api.create_function, "ValidationException", 400, **{**good, "Role": "r1", "FunctionName": "a!"})
+        assert got["Error"]["Message"].startswith("2 validation errors detected: "), got
+        got = refused(self.api.create_function, "AccessDeniedException", 403, **{
+            **good, "FunctionName": f"arn:aws:lambda:{REGION}:111111111111:function:x"})
+        assert got["Error"]["Message"] is None, got
+        refused(self.api.create_function, "InvalidParameterValueException", 400,
+                "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does "
+                "not exist", **{**good, "Code": {"S3Bucket": "bucket", "S3Key": "key"}})
+        refused(self.api.create_function_url_config, "NotImplementedException", 501, FunctionName=self.name, AuthType="NONE")
+        refused(self.raw.invoke, "ValidationException", 400, FunctionName=self.name, InvocationType="Nonsense")
+
+    def deleting(self):
+        refused(self.api.delete_function, "InvalidParameterValueException", 400,
+                "$LATEST version cannot be deleted without deleting the function.",
+                FunctionName=self.name, Qualifier="$LATEST")
+        refused(self.api.delete_function, "ResourceConflictException", 409, FunctionName=self.name, Qualifier="2")
+        self.api.delete_function(FunctionName=self.name, Qualifier="1")
+        assert self.api.delete_function(FunctionName=self.name)["ResponseMetadata"]["HTTPStatusCode"] == 204
+        refused(self.api.get_function, "ResourceNotFoundException", 404, f"Function not found: {self.arn}",
+                FunctionName=self.name)
+
+
+if __name__ == "__main__":
+    Walk().all()
