@@ -6,7 +6,7 @@ use tonic_types::StatusExt;
 /// A failed command.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// 1: the function failed; its answer was printed.
+    /// 1: a function failed; what came of it was printed.
     Function(String),
     /// 2: the command line makes no sense.
     Usage(String),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
@@ -86,12 +86,29 @@ impl Ui {
 
     /// A table with a heading.
     pub(crate) fn table(&self, heading: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failure> {
+        self.columns(heading, rows, CellAlignment::Left)
+    }
+
+    /// A table of figures: names, and numbers below each other.
+    pub(crate) fn figures(&self, heading: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failure> {
+        self.columns(heading, rows, CellAlignment::Right)
+    }
+
+    fn columns(
+        &self,
+        heading: &[&str],
+        rows: Vec<Vec<String>>,
+        but_the_first: CellAlignment,
+    ) -> Result<(), Failure> {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(heading.iter().map(|name| name.to_uppercase()));
         table.add_rows(
             rows.into_iter().map(|row| row.into_iter().map(|cell| plain(&cell)).collect::<Vec<_>>()),
         );
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(but_the_first);
+        }
         let text: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
         self.line(&text.join("\n"))
     }
@@ -121,6 +138,11 @@ impl Ui {
         let spinner = ProgressBar::new_spinner();
         spinner.enable_steady_tick(Duration::from_millis(120));
         spinner
+    }
+
+    /// How many characters fit beside each other, if results go to a terminal.
+    pub(crate) fn width(&self) -> Option<usize> {
+        Table::new().width().map(usize::from)
     }
 
     /// Whether there is somebody who watches.

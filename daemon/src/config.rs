@@ -65,6 +65,8 @@ pub struct Config {
     pub ready_min: u32,
     /// See [`Config::ready`].
     pub ready_max: u32,
+    /// See [`Config::reclaim_after`].
+    pub reclaim_after_seconds: u32,
     /// See [`Config::init_timeout`].
     pub init_timeout_seconds: u32,
     /// See [`Config::drain_limit`].
@@ -224,6 +226,7 @@ impl Config {
             memory_budget_mb: machine.memory_mb / 4 * 3,
             idle_timeout_seconds: 600,
             freeze_grace_ms: 5,
+            reclaim_after_seconds: 60,
             ready_min: 2,
             ready_max: 16,
             init_timeout_seconds: 10,
@@ -272,6 +275,12 @@ impl Config {
     #[must_use]
     pub fn freeze_grace(&self) -> Duration {
         Duration::from_millis(self.freeze_grace_ms.into())
+    }
+
+    /// How long a sandbox has to have been frozen before its memory goes to swap, where the machine has it. Never for 0.
+    #[must_use]
+    pub fn reclaim_after(&self) -> Option<Duration> {
+        (self.reclaim_after_seconds > 0).then(|| Duration::from_secs(self.reclaim_after_seconds.into()))
     }
 
     /// How many sandboxes of each runtime in use stand ready for a cold start. A most below the least counts.

@@ -8,6 +8,7 @@ pub mod functions;
 pub mod identity;
 pub mod invoke;
 pub mod logs;
+pub mod process;
 pub mod runtime_api;
 pub mod runtimes;
 pub mod sandbox;

@@ -15,6 +15,7 @@ use thaw_daemon::{
     identity::{AccountId, Credentials, sigv4::Verifier},
     invoke::{Invoker, Recipes},
     logs::{LogSettings, LogStore},
+    process,
     runtimes::{CatalogOptions, RuntimeCatalog},
     sandbox::{Engine, Host, HostParts, Pool, ReadyLimits, SandboxSettings, cgroup::CgroupHost},
     store::{Store, StoreOptions},
@@ -26,6 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long connections may take to close once nothing runs any more.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a thousand sandboxes take, and as much again for connections: see `thaw admin status`.
+const OPEN_FILES_FOR_MANY: u64 = 32_768;
 
 fn main() -> ExitCode {
     let command_line = CommandLine::of_process();
@@ -67,6 +71,13 @@ fn run(config: Config) -> anyhow::Result<()> {
     if !nix::unistd::geteuid().is_root() {
         bail!(
             "thawd makes namespaces, mounts and cgroups, for which it must be root: start it with sudo or as a service"
+        );
+    }
+    let open_files = process::raise_open_files_limit().context("raising the limit of open files")?;
+    if open_files < OPEN_FILES_FOR_MANY {
+        tracing::warn!(
+            open_files,
+            "few files may be open; a thousand sandboxes need some {OPEN_FILES_FOR_MANY} (LimitNOFILE)"
         );
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -151,6 +162,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             memory_budget_mb: u64::from(config.memory_budget_mb),
             idle_timeout: config.idle_timeout(),
             freeze_grace: config.freeze_grace(),
+            reclaim_after: config.reclaim_after(),
             ready: ReadyLimits { least: *config.ready().start(), most: *config.ready().end() },
             init_timeout: config.init_timeout(),
             concurrent_starts: config.concurrent_starts as usize,

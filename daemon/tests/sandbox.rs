@@ -18,8 +18,8 @@ use thaw_daemon::{
     runtime_api::RequestId,
     runtimes::{CatalogOptions, RuntimeCatalog},
     sandbox::{
-        Base, Engine, Host, HostParts, Job, JobError, Outcome, Phase, Pool, ReadyLimits, SandboxSettings,
-        SandboxSpec, SandboxSpecParts, SpecKey, cgroup::CgroupHost,
+        Base, Engine, EntryPoint, Host, HostParts, Job, JobError, Outcome, Phase, Pool, ReadyLimits,
+        SandboxSettings, SandboxSpec, SandboxSpecParts, SpecKey, cgroup::CgroupHost,
     },
 };
 use thaw_kernel::disk::DiskTemplates;
@@ -86,6 +86,7 @@ impl World {
                 memory_budget_mb,
                 idle_timeout: Duration::from_secs(60),
                 freeze_grace: Duration::ZERO,
+                reclaim_after: None,
                 ready: ReadyLimits { least: 0, most: 0 },
                 init_timeout: Duration::from_secs(10),
                 concurrent_starts: 2,
@@ -113,7 +114,7 @@ impl World {
             function_name: "one".into(),
             version: "$LATEST".into(),
             function_arn: "arn:aws:lambda:us-east-1:000000000000:function:one".into(),
-            entrypoint: image.entrypoint,
+            entrypoint: EntryPoint::Client(image.entrypoint),
             handler: "app.handler".to_owned(),
             memory_mb: 256,
             ephemeral_storage_mb: 512,

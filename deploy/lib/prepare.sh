@@ -175,6 +175,11 @@ build_init() {
     build rustc --quiet -p thaw-init --bin thaw-init --release -- -C target-feature=+crt-static
 }
 
+# A function in Rust for tests and the benchmark: static, so that it runs on whatever C library an image has.
+build_rust_echo() {
+    build rustc --quiet -p rust-echo --bin rust-echo --release -- -C target-feature=+crt-static
+}
+
 # ---- dockerd
 
 docker_answers() {

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use bollard::Docker;
+use bytes::Bytes;
 use thaw_proto::v1::{
     CreateFunctionRequest, GetStatusRequest, GetStatusResponse, InvokeRequest, ListSandboxesRequest,
     ReadLogsRequest, Sandbox, SandboxState, StopSandboxRequest, admin_service_client::AdminServiceClient,
@@ -17,13 +18,16 @@ use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-use crate::{EVENT, HANDLER, RUNTIME, docker};
+use crate::{EVENT, docker, subject::Subject};
 
 /// A sandbox is gone within a second of being stopped, and made within one.
 const SOON: Duration = Duration::from_secs(60);
 
 /// How often something that takes long is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How much of a package one message carries.
+const CHUNK: usize = 1 << 20;
 
 /// A client of thawd.
 #[derive(Clone, Debug)]
@@ -37,27 +41,44 @@ impl Client {
         Self { channel }
     }
 
-    /// Creates a function that echoes.
+    /// Creates a function that echoes, in Python.
     ///
     /// # Errors
     /// If thawd refuses.
     pub(crate) async fn create(&self, name: &str, memory_mb: u32) -> anyhow::Result<()> {
+        self.create_of(&Subject::python(), name, memory_mb).await
+    }
+
+    /// Creates a function of this subject.
+    ///
+    /// # Errors
+    /// If thawd refuses.
+    pub(crate) async fn create_of(
+        &self,
+        subject: &Subject,
+        name: &str,
+        memory_mb: u32,
+    ) -> anyhow::Result<()> {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-        zip.start_file("app.py", SimpleFileOptions::default().unix_permissions(0o644))?;
-        zip.write_all(HANDLER.as_bytes())?;
+        zip.start_file(subject.file, SimpleFileOptions::default().unix_permissions(subject.mode))?;
+        zip.write_all(&subject.content)?;
         let request = CreateFunctionRequest {
             function_name: name.to_owned(),
-            runtime: RUNTIME.to_owned(),
-            handler: "app.handler".to_owned(),
+            runtime: subject.runtime.to_owned(),
+            handler: subject.handler.to_owned(),
             role: "arn:aws:iam::000000000000:role/bench".to_owned(),
             timeout: 30,
             memory_size: memory_mb,
-            chunk: zip.finish()?.into_inner().into(),
             ..CreateFunctionRequest::default()
         };
-        FunctionServiceClient::new(self.channel.clone())
-            .create_function(tokio_stream::iter([request]))
-            .await?;
+        let package: Bytes = zip.finish()?.into_inner().into();
+        // A message of gRPC's has 4 MB at the most, a compiled function may have more.
+        let chunks = (0..package.len()).step_by(CHUNK).map(move |start| CreateFunctionRequest {
+            chunk: package.slice(start..package.len().min(start + CHUNK)),
+            ..CreateFunctionRequest::default()
+        });
+        let messages = tokio_stream::iter(std::iter::once(request).chain(chunks));
+        FunctionServiceClient::new(self.channel.clone()).create_function(messages).await?;
         Ok(())
     }
 

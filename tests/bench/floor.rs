@@ -31,7 +31,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{EVENT, HANDLER, IMAGE, WARM_UP, docker, figures::Series, rest};
+use crate::{EVENT, WARM_UP, docker, figures::Series, rest, subject::Subject};
 
 /// An interpreter starts within a second.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -61,26 +61,27 @@ struct Ends {
 /// # Errors
 /// If the container does not start or its client stops asking.
 pub(crate) async fn measure(engine: &Docker, calls: usize) -> anyhow::Result<Floor> {
-    let mut bare = Bare::start(engine).await?;
+    let mut bare = Bare::start(engine, &Subject::python()).await?;
     let measured = drive(&mut bare, calls).await;
     bare.end(engine).await?;
     measured
 }
 
-/// As many loops beside each other, each with a client of its own, as fast as they can for `span` after `warm_up`: the
+/// As many loops of this function beside each other, each with a client of its own, as fast as they can for `span` after `warm_up`: the
 /// time of each call.
 ///
 /// # Errors
 /// As [`measure`].
 pub(crate) async fn many(
     engine: &Docker,
+    subject: &Subject,
     loops: usize,
     warm_up: Duration,
     span: Duration,
 ) -> anyhow::Result<Vec<Duration>> {
     let mut bares = Vec::new();
     for _ in 0..loops {
-        bares.push(Bare::start(engine).await?);
+        bares.push(Bare::start(engine, subject).await?);
     }
     let mut running = JoinSet::new();
     for mut bare in bares {
@@ -128,7 +129,7 @@ struct Bare {
 }
 
 impl Bare {
-    async fn start(engine: &Docker) -> anyhow::Result<Self> {
+    async fn start(engine: &Docker, subject: &Subject) -> anyhow::Result<Self> {
         let (nexts, waiting) = mpsc::channel(1);
         let (answers, answered) = mpsc::channel(1);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("listening on 127.0.0.1")?;
@@ -148,8 +149,10 @@ impl Bare {
         });
         let task = tempfile::tempdir()?;
         fs::set_permissions(task.path(), fs::Permissions::from_mode(0o755))?;
-        fs::write(task.path().join("app.py"), HANDLER)?;
-        let container = docker::start(engine, client(port, &task.path().to_string_lossy())).await?;
+        let file = task.path().join(subject.file);
+        fs::write(&file, &subject.content)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(subject.mode))?;
+        let container = docker::start(engine, client(subject, port, &task.path().to_string_lossy())).await?;
         Ok(Self { waiting, answered, container, serving, _task: task })
     }
 
@@ -189,14 +192,24 @@ async fn drive(bare: &mut Bare, calls: usize) -> anyhow::Result<Floor> {
 }
 
 /// The runtime client in its container, as thawd would start it, but for the network.
-fn client(port: u16, task: &str) -> ContainerCreateBody {
+fn client(subject: &Subject, port: u16, task: &str) -> ContainerCreateBody {
+    let api = format!("AWS_LAMBDA_RUNTIME_API=127.0.0.1:{port}");
+    // By it the client in Python chooses how it waits for events; on Lambda as in Thaw it is set.
+    let execution = format!("AWS_EXECUTION_ENV=AWS_Lambda_{}", subject.runtime);
+    let environment = [
+        &api,
+        &execution,
+        "LAMBDA_TASK_ROOT=/var/task",
+        // What the client in Rust does not start without.
+        "AWS_LAMBDA_FUNCTION_NAME=floor",
+        "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=1769",
+    ];
     ContainerCreateBody {
-        image: Some(IMAGE.to_owned()),
-        cmd: Some(vec!["app.handler".to_owned()]),
-        env: Some(vec![
-            format!("AWS_LAMBDA_RUNTIME_API=127.0.0.1:{port}"),
-            "LAMBDA_TASK_ROOT=/var/task".to_owned(),
-        ]),
+        image: Some(subject.image.to_owned()),
+        entrypoint: subject.entrypoint.map(|entrypoint| vec![entrypoint.to_owned()]),
+        cmd: Some(vec![subject.handler.to_owned()]),
+        env: Some(environment.map(str::to_owned).to_vec()),
         working_dir: Some("/var/task".to_owned()),
         host_config: Some(HostConfig {
             network_mode: Some("host".to_owned()),

@@ -4,11 +4,12 @@
 //! ```text
 //! cargo build --release -p thaw-daemon
 //! cargo rustc -p thaw-init --release -- -C target-feature=+crt-static
+//! cargo rustc -p rust-echo --release -- -C target-feature=+crt-static
 //! cargo run --release -p thaw-tests --bin bench [-- --help]
 //! ```
 //!
-//! Needs root, the Docker Engine and the image thaw/python3.13. Starts thawds of its own on directories of their own. All
-//! measurements have the same function (echo), the same image and, where nothing else is said, the same share of CPU, one
+//! Needs root, the Docker Engine and the images thaw/python3.13 and thaw/provided.al2023. Starts thawds of its own on
+//! directories of their own. All measurements but those of the Rust function have the same function (echo), the same image and, where nothing else is said, the same share of CPU, one
 //! call at a time. Floor and warm call are measured twice: as fast as one can follow the other, the sandbox being frozen in
 //! between; and after a pause each time, when processors that went to sleep meanwhile have to wake up at each step of the
 //! way.
@@ -22,6 +23,7 @@ mod figures;
 mod floor;
 mod frozen;
 mod picture;
+mod subject;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -48,7 +50,7 @@ const WARM_UP: usize = 100;
 /// Measures Thaw on this machine and prints tables.
 #[derive(Debug, Parser)]
 struct Options {
-    /// What to measure; everything if nothing is named.
+    /// What to measure; if nothing is named, everything that every machine has what it takes for.
     chapters: Vec<Chapter>,
     /// How often things of a millisecond are done.
     #[arg(long, default_value_t = 1000)]
@@ -79,8 +81,9 @@ async fn main() -> anyhow::Result<()> {
         eprintln!("this is a debug build: its own side of every call is slow. Use: cargo run --release");
     }
     let engine = docker::connect().await?;
-    let all = Chapter::value_variants();
-    let chapters = if options.chapters.is_empty() { all } else { &options.chapters };
+    let usual: Vec<_> =
+        Chapter::value_variants().iter().copied().filter(|chapter| !chapter.needs_swap()).collect();
+    let chapters = if options.chapters.is_empty() { &usual } else { &options.chapters };
     let mut sections = Vec::new();
     for chapter in chapters {
         eprintln!("{chapter:?} ...");

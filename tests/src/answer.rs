@@ -21,14 +21,23 @@ pub struct Answer {
     pub request_id: String,
     /// The version that ran.
     pub executed_version: String,
+    /// Whether it was the first of its sandbox.
+    pub is_cold: bool,
 }
 
 impl Answer {
     /// Reads a response.
     #[must_use]
     pub fn of(response: InvokeResponse) -> Self {
-        let InvokeResponse { status_code, function_error, payload, log_result, executed_version, request_id } =
-            response;
+        let InvokeResponse {
+            status_code,
+            function_error,
+            payload,
+            log_result,
+            executed_version,
+            request_id,
+            init_duration,
+        } = response;
         let value = match payload.as_ref() {
             b"" => Value::Null,
             json => serde_json::from_slice(json)
@@ -43,6 +52,7 @@ impl Answer {
             tail,
             request_id,
             executed_version,
+            is_cold: init_duration.is_some(),
         }
     }
 

@@ -48,6 +48,8 @@ const SETTINGS: [(&str, &str); 5] = [
 pub struct Daemon {
     home: PathBuf,
     settings: Vec<(String, String)>,
+    /// What its program is started by, if that is not this process.
+    wrapper: &'static [&'static str],
     child: Mutex<Option<Child>>,
     guard: Mutex<Child>,
 }
@@ -73,7 +75,20 @@ impl Daemon {
             .expect("sh");
         let settings = SETTINGS.iter().chain(settings);
         let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { home, settings, child: Mutex::new(None), guard: Mutex::new(guard) }
+        Self { home, settings, wrapper: &[], child: Mutex::new(None), guard: Mutex::new(guard) }
+    }
+
+    /// It will see the machine's cgroups and be able to write none, as in a container.
+    #[must_use]
+    pub fn with_read_only_cgroups(mut self) -> Self {
+        const SCRIPT: &str = r#"
+            for mount in $(awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/mounts); do
+                mount -o remount,bind,ro "$mount" || exit
+            done
+            exec "$@"
+        "#;
+        self.wrapper = &["unshare", "--mount", "sh", "-c", SCRIPT, "sh"];
+        self
     }
 
     /// Starts the daemon and waits until it serves. Also for the next life after a death.
@@ -128,7 +143,15 @@ impl Daemon {
             ("docker-socket", path(engine::socket())),
         ]);
         flags.extend(self.settings.iter().map(|(name, value)| (name.as_str(), value.clone())));
-        let mut command = Command::new(programs::thawd());
+        let program = programs::thawd();
+        let mut command = match self.wrapper {
+            [] => Command::new(program),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
         command
             .args(flags.iter().map(|(name, value)| format!("--{name}={value}")))
             .stdin(Stdio::null())

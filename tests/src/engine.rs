@@ -73,6 +73,13 @@ impl Engine {
         i32::try_from(pid).expect("a pid")
     }
 
+    /// Whether Docker has paused a container.
+    pub async fn is_paused(&self, container: &str) -> bool {
+        let inspected = self.0.inspect_container(container, None::<InspectContainerOptions>).await;
+        let state = inspected.expect("inspect a container").state;
+        state.and_then(|state| state.paused).expect("a container is paused or not")
+    }
+
     /// Removes a container.
     pub async fn remove(&self, container: &str) {
         let options = RemoveContainerOptionsBuilder::new().force(true).build();

@@ -2,13 +2,14 @@
 
 use std::{
     collections::HashMap,
+    fs,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
 use thaw_proto::v1::{CreateFunctionRequest, Environment};
 
-use crate::package::Package;
+use crate::{package::Package, programs};
 
 /// How much of a package one message carries: under gRPC's usual limit of 4 MB.
 const CHUNK: usize = 1 << 20;
@@ -18,6 +19,9 @@ pub const ONE_CPU: u32 = 1769;
 
 /// The runtime that tests use.
 pub const RUNTIME: &str = "python3.13";
+
+/// The runtime of functions that bring their own.
+pub const PROVIDED: &str = "provided.al2023";
 
 /// A name that no other test has.
 #[must_use]
@@ -54,6 +58,27 @@ impl NewFunction {
             ..CreateFunctionRequest::default()
         };
         Self { request, package: package.into() }
+    }
+
+    /// A function that brings its runtime: an executable `bootstrap` of this content.
+    #[must_use]
+    pub fn bootstrap(prefix: &str, content: &[u8]) -> Self {
+        let package = Package::new().file_with_mode("bootstrap", content, 0o755);
+        Self::packaged(prefix, "any.handler", package.zip()).runtime(PROVIDED)
+    }
+
+    /// The function of `tests/functions/rust-echo`.
+    #[must_use]
+    pub fn rust() -> Self {
+        let path = programs::rust_echo();
+        let program = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self::bootstrap("rust", &program)
+    }
+
+    /// In another runtime.
+    #[must_use]
+    pub fn runtime(self, runtime: &str) -> Self {
+        self.with(|request| request.runtime = runtime.to_owned())
     }
 
     /// With a time-out of `seconds`. Tests default to a generous 30.

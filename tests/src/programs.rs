@@ -39,6 +39,21 @@ pub fn aws_clients() -> PathBuf {
     path
 }
 
+/// The function in Rust: the file that `THAW_TEST_RUST_ECHO` names, else the one of the release profile.
+#[must_use]
+pub fn rust_echo() -> PathBuf {
+    let path = env::var_os("THAW_TEST_RUST_ECHO").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/rust-echo"),
+        PathBuf::from,
+    );
+    assert!(
+        path.is_file(),
+        "there is no {}: run `cargo rustc -p rust-echo --release -- -C target-feature=+crt-static` first",
+        path.display()
+    );
+    path
+}
+
 /// The scripts that these clients run.
 #[must_use]
 pub fn aws_tests() -> PathBuf {

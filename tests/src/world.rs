@@ -93,6 +93,13 @@ impl World {
         Self::around(Held::Own(Box::new(Daemon::start(settings).await))).await
     }
 
+    /// A world with this daemon, which does not run yet.
+    pub async fn of(daemon: Daemon) -> Self {
+        Engine::connect().await.require_image(RUNTIME).await;
+        daemon.begin().await;
+        Self::around(Held::Own(Box::new(daemon))).await
+    }
+
     async fn around(held: Held) -> Self {
         let daemon = match &held {
             Held::Own(daemon) => daemon,

@@ -133,6 +133,14 @@ fn show_status(status: &thaw_proto::v1::GetStatusResponse, ui: &Ui) -> Result<()
             "AwsAddress": status.aws_address,
             "PackageBytes": status.package_bytes,
             "LogBytes": status.log_bytes,
+            "FrozenSandbox": status.frozen_sandbox_cost.map(|cost| json!({
+                "Sampled": cost.sampled, "SandboxBytes": cost.sandbox_bytes, "EngineBytes": cost.engine_bytes,
+            })),
+            "OpenFiles": status.open_files,
+            "OpenFilesLimit": status.open_files_limit,
+            "Threads": status.threads,
+            "LoopDevices": status.loop_devices,
+            "Mounts": status.mounts,
         }));
     }
     ui.list(&[
@@ -151,6 +159,10 @@ fn show_status(status: &thaw_proto::v1::GetStatusResponse, ui: &Ui) -> Result<()
             ),
         ),
         ("memory", format!("{} of {} MB reserved", status.memory_reserved, status.memory_budget)),
+        ("each frozen", frozen_cost(status)),
+        ("files", format!("{} of {} open", status.open_files, status.open_files_limit)),
+        ("threads", status.threads.to_string()),
+        ("machine", format!("{} loop devices, {} mounts", status.loop_devices, status.mounts)),
         ("engine", engine),
         ("freezer", format!("{} (cgroup version {})", status.freezer, status.cgroup_version)),
         ("packages", ui::bytes(status.package_bytes)),
@@ -165,6 +177,18 @@ fn show_status(status: &thaw_proto::v1::GetStatusResponse, ui: &Ui) -> Result<()
             },
         ),
     ])
+}
+
+fn frozen_cost(status: &thaw_proto::v1::GetStatusResponse) -> String {
+    match &status.frozen_sandbox_cost {
+        Some(cost) if cost.sampled > 0 => format!(
+            "{} of memory, and {} of the engine's process beside it (mean of {})",
+            ui::bytes(cost.sandbox_bytes),
+            ui::bytes(cost.engine_bytes),
+            cost.sampled
+        ),
+        _ => "no sandbox is frozen".to_owned(),
+    }
 }
 
 fn show_sandboxes(sandboxes: &[Sandbox], ui: &Ui) -> Result<(), Failure> {

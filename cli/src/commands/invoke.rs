@@ -53,7 +53,7 @@ enum Log {
 }
 
 pub(crate) async fn run(arguments: Arguments, client: &Client, ui: &Ui) -> Result<(), Failure> {
-    let payload = payload(&arguments.payload, ui)?;
+    let payload = payload(&arguments.payload, "--payload", ui)?;
     let invocation_type =
         if arguments.dry_run { InvocationType::DryRun } else { InvocationType::RequestResponse };
     let log_type = if arguments.log == Log::Tail { LogType::Tail } else { LogType::None };
@@ -92,29 +92,30 @@ pub(crate) async fn run(arguments: Arguments, client: &Client, ui: &Ui) -> Resul
     )))
 }
 
-/// The event, checked here: a typing error should not need a daemon to be found.
-fn payload(text: &str, ui: &Ui) -> Result<Bytes, Failure> {
+/// The event that a flag gives as JSON, @FILE, or - for standard input. Checked here: a typing error should not need a
+/// daemon to be found.
+pub(crate) fn payload(text: &str, flag: &str, ui: &Ui) -> Result<Bytes, Failure> {
     let bytes = match text.strip_prefix('@') {
         Some(path) => {
             let file = File::open(path).with_context(|| format!("reading the payload from {path}"))?;
-            read(file, path)?
+            read(file, path, flag)?
         }
         None if text == "-" => {
             if io::stdin().is_terminal() {
                 ui.note("reading the payload from the terminal; end it with Ctrl-D");
             }
-            read(io::stdin(), "standard input")?
+            read(io::stdin(), "standard input", flag)?
         }
         None => text.as_bytes().to_vec(),
     };
     serde_json::from_slice::<Value>(&bytes).map_err(|error| {
-        Failure::Usage(format!("--payload is not JSON: {error}. A string needs quotes: '\"text\"'"))
+        Failure::Usage(format!("{flag} is not JSON: {error}. A string needs quotes: '\"text\"'"))
     })?;
     Ok(bytes.into())
 }
 
 /// Reads at most one byte more than a payload may have: a device or a pipe may have no end.
-fn read(source: impl Read, name: &str) -> Result<Vec<u8>, Failure> {
+fn read(source: impl Read, name: &str, flag: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     source
         .take(PAYLOAD_LIMIT + 1)
@@ -122,7 +123,7 @@ fn read(source: impl Read, name: &str) -> Result<Vec<u8>, Failure> {
         .with_context(|| format!("reading the payload from {name}"))?;
     if bytes.len() as u64 > PAYLOAD_LIMIT {
         return Err(Failure::Usage(format!(
-            "--payload: {name} has more than {PAYLOAD_LIMIT} bytes, the most that a call takes"
+            "{flag}: {name} has more than {PAYLOAD_LIMIT} bytes, the most that a call takes"
         )));
     }
     Ok(bytes)
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_payload_without_an_end_is_not_read_for_ever() {
-        let failure = read(io::repeat(b' '), "a pipe").unwrap_err();
+        let failure = read(io::repeat(b' '), "a pipe", "--payload").unwrap_err();
         assert_eq!(failure.code(), 2);
     }
 }

@@ -1,8 +1,8 @@
 //! The kernel calls that thawd needs and that no safe crate offers as a whole: entering a container's namespaces,
-//! mounts that exist nowhere until they are moved into a container, and disks on loop devices.
+//! mounts that exist nowhere until they are moved into a container, disks on loop devices, and memory given back to swap.
 //!
-//! This is the only crate of the workspace with unsafe code, and it has three blocks of it: `mount_setattr(2)`, for
-//! which neither nix nor rustix has a function, and two loop device ioctls. All of it takes plain integers and
+//! This is the only crate of the workspace with unsafe code, and it has four blocks of it: `mount_setattr(2)` and
+//! `process_madvise(2)`, for which neither nix nor rustix has a function, and two loop device ioctls. All of it takes plain integers and
 //! structures that outlive the call. Whoever calls this crate needs root.
 //!
 //! Nothing here can leak. A disk's file never has a name, its loop device frees itself with its last user, and a mount
@@ -11,6 +11,7 @@
 
 pub mod disk;
 mod loop_device;
+pub mod memory;
 mod mount;
 pub mod namespace;
 

@@ -205,6 +205,33 @@ mod tests {
     }
 
     #[test]
+    fn several_directories_are_one_inside_and_the_last_is_on_top() {
+        let container = Container::start();
+        let host = tempfile::tempdir().unwrap();
+        let target = host.path().join("opt");
+        fs::create_dir(&target).unwrap();
+        // Names with what an overlay's own syntax would stumble over, and longer together than it takes.
+        let layers: Vec<_> =
+            (0..5).map(|number| host.path().join(format!("{number}:,\\{}", "x".repeat(100)))).collect();
+        for (number, layer) in layers.iter().enumerate() {
+            fs::create_dir(layer).unwrap();
+            fs::write(layer.join("same"), number.to_string()).unwrap();
+            fs::write(layer.join(format!("own{number}")), "").unwrap();
+        }
+        let mount = DetachedMount::layered(&layers).unwrap();
+        container.namespaces().mount_all(vec![(mount, target.clone())]).unwrap();
+        let inside = target.display();
+        assert!(
+            container
+                .sh(&format!("grep -q 4 {inside}/same && test -e {inside}/own0 && test -e {inside}/own4"))
+        );
+        assert!(!container.sh(&format!("touch {inside}/new")));
+        assert!(!container.sh(&format!("rm {inside}/same")));
+        assert!(!fs::read_to_string("/proc/self/mountinfo").unwrap().contains(&inside.to_string()));
+        assert!(DetachedMount::layered(&[host.path().join("no"), host.path().join("none")]).is_err());
+    }
+
+    #[test]
     fn what_is_unmounted_inside_is_gone_there() {
         let container = Container::start();
         let host = tempfile::tempdir().unwrap();

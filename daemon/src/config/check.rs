@@ -138,6 +138,7 @@ impl Check<'_> {
         self.range("idle_timeout_seconds", config.idle_timeout_seconds, 1..=86_400)?;
         // Nothing that was not asked for may run for longer than a person notices.
         self.range("freeze_grace_ms", config.freeze_grace_ms, 0..=1_000)?;
+        self.range("reclaim_after_seconds", config.reclaim_after_seconds, 0..=86_400)?;
         self.range("ready_min", config.ready_min, 0..=1_000)?;
         self.range("ready_max", config.ready_max, 0..=1_000)?;
         self.range("worker_threads", config.worker_threads, 1..=1_024)?;

@@ -85,6 +85,11 @@ pub(super) struct Options {
     #[arg(long, value_name = "MILLISECONDS", env = "THAW_FREEZE_GRACE_MS")]
     pub(super) freeze_grace_ms: Option<u32>,
 
+    /// Seconds that a sandbox has to have been frozen before its memory goes to swap, where the machine has it; 0 leaves it
+    /// [default: 60]
+    #[arg(long, value_name = "SECONDS", env = "THAW_RECLAIM_AFTER_SECONDS")]
+    pub(super) reclaim_after_seconds: Option<u32>,
+
     /// Sandboxes of each runtime in use that stand ready for a cold start, at least [default: 2]
     #[arg(long, value_name = "COUNT", env = "THAW_READY_MIN")]
     pub(super) ready_min: Option<u32>,

@@ -118,7 +118,7 @@ pub enum FunctionError {
     },
 
     /// An alias leads to the version.
-    #[error("Unable to delete version {version} because the following aliases reference it: [{aliases}]")]
+    #[error("Unable to delete version because the following aliases reference it: [{aliases}]")]
     VersionInUse {
         /// The version.
         version: Version,

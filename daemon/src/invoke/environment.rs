@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use crate::{
     functions::{FunctionVersion, LogFormat},
     runtime_api,
+    runtimes::RuntimeImage,
 };
 
 /// Defaults that a user may change.
-const DEFAULTS: [(&str, &str); 6] = [
+const DEFAULTS: [(&str, &str); 5] = [
     ("LANG", "en_US.UTF-8"),
     ("TZ", ":UTC"),
     ("PATH", "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
@@ -19,9 +20,11 @@ const DEFAULTS: [(&str, &str); 6] = [
         "LD_LIBRARY_PATH",
         "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
     ),
-    ("PYTHONPATH", "/var/runtime"),
     ("HOME", "/tmp"),
 ];
+
+/// One more where the image has a runtime.
+const OF_RUNTIMES: (&str, &str) = ("PYTHONPATH", "/var/runtime");
 
 /// What interpreters, their libraries and the dynamic linker read once, when a process starts: names, or beginnings of
 /// names. A function that sets one of these to something else gets a new process.
@@ -47,10 +50,12 @@ const READ_AT_START: [&str; 18] = [
 ];
 
 /// What a sandbox of an image starts with before it has a function.
-pub(super) fn base(image: &[(String, String)]) -> BTreeMap<String, String> {
+pub(super) fn base(image: &RuntimeImage) -> BTreeMap<String, String> {
+    let of_runtime = image.bootstrap.is_none().then_some(&OF_RUNTIMES);
+    let defaults = DEFAULTS.iter().chain(of_runtime);
     let mut environment: BTreeMap<String, String> =
-        DEFAULTS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    environment.extend(image.iter().cloned());
+        defaults.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    environment.extend(image.environment.iter().cloned());
     // The official clients read it when they are imported. It is the same in every sandbox.
     environment.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), runtime_api::ADDRESS.to_owned());
     environment
@@ -68,6 +73,7 @@ pub(super) fn suits(base: &BTreeMap<String, String>, environment: &BTreeMap<Stri
 /// What a function's sandbox starts with, on top of its image's `base`.
 pub(super) fn environment(
     version: &FunctionVersion,
+    image: &RuntimeImage,
     base: &BTreeMap<String, String>,
     log_group: &str,
 ) -> BTreeMap<String, String> {
@@ -78,7 +84,6 @@ pub(super) fn environment(
         ("_HANDLER", version.handler.to_string()),
         ("AWS_REGION", region.clone()),
         ("AWS_DEFAULT_REGION", region),
-        ("AWS_EXECUTION_ENV", format!("AWS_Lambda_{}", version.runtime)),
         ("AWS_LAMBDA_FUNCTION_NAME", version.name().to_string()),
         ("AWS_LAMBDA_FUNCTION_VERSION", version.version.to_string()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", version.memory.get().to_string()),
@@ -88,6 +93,10 @@ pub(super) fn environment(
         ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
     ];
     environment.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
+    // Not defined for OS-only runtimes.
+    if image.bootstrap.is_none() {
+        environment.insert("AWS_EXECUTION_ENV".to_owned(), format!("AWS_Lambda_{}", version.runtime));
+    }
     if !version.layers.is_empty() {
         find_layers(version.runtime.as_str(), &mut environment);
     }
@@ -116,15 +125,31 @@ fn find_layers(runtime: &str, environment: &mut BTreeMap<String, String>) {
 mod tests {
     use super::*;
 
+    fn image(bootstrap: Option<Vec<String>>) -> RuntimeImage {
+        RuntimeImage {
+            id: "sha256:1".to_owned(),
+            entrypoint: Vec::new(),
+            environment: vec![("PYTHON_VERSION".to_owned(), "3".to_owned())],
+            prestart: None,
+            bootstrap,
+        }
+    }
+
+    #[test]
+    fn an_os_only_runtime_is_told_of_no_language() {
+        assert!(base(&image(None)).contains_key("PYTHONPATH"));
+        assert!(!base(&image(Some(vec!["/var/task/bootstrap".to_owned()]))).contains_key("PYTHONPATH"));
+    }
+
     fn with(name: &str, value: &str) -> BTreeMap<String, String> {
-        let mut environment = base(&[("PYTHON_VERSION".to_owned(), "3".to_owned())]);
+        let mut environment = base(&image(None));
         environment.insert(name.to_owned(), value.to_owned());
         environment
     }
 
     #[test]
     fn a_process_goes_on_unless_it_would_have_started_otherwise() {
-        let base = base(&[("PYTHON_VERSION".to_owned(), "3".to_owned())]);
+        let base = base(&image(None));
         assert!(suits(&base, &base));
         assert!(suits(&base, &with("TABLE_NAME", "orders")));
         assert!(suits(&base, &with("TZ", "Europe/Berlin")), "the runtime reads it again");

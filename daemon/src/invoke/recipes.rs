@@ -16,7 +16,7 @@ use crate::{
     identity::AccountId,
     logs::GroupKey,
     runtimes::{RuntimeCatalog, RuntimeImage},
-    sandbox::{Base, BaseKey, Pool, SandboxSpec, SandboxSpecParts, SpecKey},
+    sandbox::{Base, BaseKey, EntryPoint, Pool, SandboxSpec, SandboxSpecParts, SpecKey},
 };
 
 /// Tells functions' versions apart.
@@ -96,7 +96,7 @@ impl Recipes {
         let log_group = GroupKey::new(&account, &version.logging.group_of(version.name()))?;
         let image = self.runtimes.image(version.runtime.as_str()).await?;
         let base = self.base(version.account(), version.runtime.as_str(), &image);
-        let environment = environment::environment(version, &base.environment, log_group.group());
+        let environment = environment::environment(version, &image, &base.environment, log_group.group());
         let packages = self.registry.packages();
         let pinned: Result<Vec<_>, _> = std::iter::once(version.package)
             .chain(version.layers.iter().map(|layer| layer.package))
@@ -110,7 +110,10 @@ impl Recipes {
             version: version.version.to_string().into(),
             function_arn: version.arn.to_string().into(),
             environment,
-            entrypoint: image.entrypoint,
+            entrypoint: match image.bootstrap {
+                Some(paths) => EntryPoint::Bootstrap(paths),
+                None => EntryPoint::Client(image.entrypoint),
+            },
             handler: version.handler.to_string(),
             memory_mb: version.memory.get(),
             ephemeral_storage_mb: version.ephemeral_storage.get(),
@@ -124,7 +127,7 @@ impl Recipes {
 
     fn base(&self, account: AccountId, runtime: &str, image: &RuntimeImage) -> Arc<Base> {
         let account: Arc<str> = account.to_string().into();
-        let environment = environment::base(&image.environment);
+        let environment = environment::base(image);
         let base =
             Base::new(account, image.id.as_str().into(), runtime.into(), image.prestart.clone(), environment);
         let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);

@@ -35,7 +35,7 @@ const OPEN_FILES_MAX: usize = 64;
 
 /// How long lines are waited for when a first one has come. While this thread sleeps nobody has to wake it, which would
 /// cost a short call a twentieth of its time.
-const LINGER: Duration = Duration::from_millis(2);
+const LINGER: Duration = Duration::from_millis(10);
 
 /// What is gathered in all groups before it is written, at most.
 const GATHERED_MAX_BYTES: usize = 1024 * 1024;

@@ -3,26 +3,23 @@
 //! What comes in is hostile: connections, header bytes and bodies are bounded, and whatever a sandbox does here costs
 //! that sandbox alone.
 
-use std::{io, sync::Arc};
+use std::{convert::Infallible, io, sync::Arc};
 
-use axum::{
-    Router,
-    extract::{Path, Request, State},
-    response::{IntoResponse, Response},
-    routing::{get, post},
-};
 use bytes::BytesMut;
-use http::StatusCode;
+use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use hyper::server::conn::http1;
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, oneshot},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Body, NextReply, RESPONSE_LIMIT, ReportedError, RuntimeCall, Verdict, wire};
+use super::{
+    Body, NextReply, RESPONSE_LIMIT, ReportedError, RuntimeCall, Verdict,
+    wire::{self, Response},
+};
 
 /// A runtime needs one or two connections; more than this wait to be accepted.
 const CONNECTIONS: usize = 16;
@@ -36,6 +33,9 @@ const DISCARD_LIMIT: usize = 64 * 1024 * 1024;
 
 /// The longest error body: an error holds a message and a stack trace; Lambda's own limit is that of a response.
 const ERROR_LIMIT: usize = RESPONSE_LIMIT;
+
+/// What every path begins with: the API's version.
+const VERSION: &str = "/2018-06-01/runtime/";
 
 /// The longest value of the error type header that is taken over.
 const ERROR_TYPE_LIMIT: usize = 256;
@@ -70,12 +70,17 @@ pub fn serve(listener: std::net::TcpListener, calls: mpsc::Sender<RuntimeCall>) 
     let listener = TcpListener::from_std(listener)?;
     let api = RuntimeApi { cancel: CancellationToken::new(), tasks: TaskTracker::new() };
     let (cancel, tasks) = (api.cancel.clone(), api.tasks.clone());
-    api.tasks.spawn(async move { accept(listener, routes(calls), cancel, tasks).await });
+    api.tasks.spawn(async move { accept(listener, calls, cancel, tasks).await });
     api.tasks.close();
     Ok(api)
 }
 
-async fn accept(listener: TcpListener, routes: Router, cancel: CancellationToken, tasks: TaskTracker) {
+async fn accept(
+    listener: TcpListener,
+    calls: mpsc::Sender<RuntimeCall>,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         // The semaphore is never closed, so this is only ever cancelled or granted.
@@ -95,22 +100,26 @@ async fn accept(listener: TcpListener, routes: Router, cancel: CancellationToken
                 }
             },
         };
-        let (routes, cancel) = (routes.clone(), cancel.clone());
+        let (calls, cancel) = (calls.clone(), cancel.clone());
         tasks.spawn(async move {
-            connection(stream, routes, cancel).await;
+            connection(stream, calls, cancel).await;
             drop(slot);
         });
     }
 }
 
-async fn connection(stream: TcpStream, routes: Router, cancel: CancellationToken) {
+async fn connection(stream: TcpStream, calls: mpsc::Sender<RuntimeCall>, cancel: CancellationToken) {
     // Answers are small and awaited by a blocked client: never hold them back for more.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY on a sandbox's connection");
     }
-    let connection = http1::Builder::new()
-        .max_buf_size(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    // Four paths need no router: this is on the way of every invocation, twice.
+    let service = service_fn(|request| {
+        let calls = calls.clone();
+        async move { Ok::<_, Infallible>(serve_one(&calls, request).await) }
+    });
+    let connection =
+        http1::Builder::new().max_buf_size(HEAD_LIMIT).serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         () = cancel.cancelled() => {}
         ended = connection => if let Err(error) = ended {
@@ -120,53 +129,71 @@ async fn connection(stream: TcpStream, routes: Router, cancel: CancellationToken
     }
 }
 
-fn routes(calls: mpsc::Sender<RuntimeCall>) -> Router {
-    Router::new()
-        .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{request_id}/response", post(response))
-        .route("/2018-06-01/runtime/invocation/{request_id}/error", post(invocation_error))
-        .route("/2018-06-01/runtime/init/error", post(init_error))
-        .fallback(unknown)
-        .with_state(calls)
+/// What a path asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Operation {
+    Next,
+    Response { request_id: String },
+    Error { request_id: String },
+    InitError,
 }
 
-async fn unknown() -> Response {
-    wire::error(StatusCode::NOT_FOUND, "NotFound", "No such operation in the Lambda Runtime API")
+impl Operation {
+    /// None if the Runtime API has no such path.
+    fn of(path: &str) -> Option<Self> {
+        let path = path.strip_prefix(VERSION)?;
+        match path.strip_prefix("invocation/").map(|rest| rest.split_once('/')) {
+            Some(None) if path == "invocation/next" => Some(Self::Next),
+            Some(Some((request_id, "response"))) => {
+                Some(Self::Response { request_id: request_id.to_owned() })
+            }
+            Some(Some((request_id, "error"))) => Some(Self::Error { request_id: request_id.to_owned() }),
+            None if path == "init/error" => Some(Self::InitError),
+            _ => None,
+        }
+    }
+
+    fn method(&self) -> Method {
+        match self {
+            Self::Next => Method::GET,
+            Self::Response { .. } | Self::Error { .. } | Self::InitError => Method::POST,
+        }
+    }
 }
 
-type Calls = State<mpsc::Sender<RuntimeCall>>;
+async fn serve_one(calls: &mpsc::Sender<RuntimeCall>, request: Request<Incoming>) -> Response {
+    let Some(operation) = Operation::of(request.uri().path()) else {
+        return wire::error(StatusCode::NOT_FOUND, "NotFound", "No such operation in the Lambda Runtime API");
+    };
+    if operation.method() != *request.method() {
+        return wire::method_not_allowed(&operation.method());
+    }
+    match operation {
+        Operation::Next => next(calls).await,
+        Operation::Response { request_id } => match read(request, RESPONSE_LIMIT).await {
+            Ok(body) => ask(calls, |reply| RuntimeCall::Response { request_id, body, reply }).await,
+            Err(refusal) => refusal,
+        },
+        Operation::Error { request_id } => match reported(request).await {
+            Ok(error) => ask(calls, |reply| RuntimeCall::Error { request_id, error, reply }).await,
+            Err(refusal) => refusal,
+        },
+        Operation::InitError => match reported(request).await {
+            Ok(error) => ask(calls, |reply| RuntimeCall::InitError { error, reply }).await,
+            Err(refusal) => refusal,
+        },
+    }
+}
 
-async fn next(State(calls): Calls) -> Response {
+async fn next(calls: &mpsc::Sender<RuntimeCall>) -> Response {
     let (reply, answer) = oneshot::channel();
     if calls.send(RuntimeCall::Next { reply }).await.is_err() {
         return gone();
     }
     match answer.await {
-        Ok(NextReply::Event(event)) => event.into_response(),
-        Ok(NextReply::Refused(verdict)) => verdict.into_response(),
+        Ok(NextReply::Event(event)) => wire::event(*event),
+        Ok(NextReply::Refused(verdict)) => wire::verdict(&verdict),
         Err(_) => gone(),
-    }
-}
-
-async fn response(State(calls): Calls, Path(request_id): Path<String>, request: Request) -> Response {
-    let body = match read(request, RESPONSE_LIMIT).await {
-        Ok(body) => body,
-        Err(refusal) => return refusal,
-    };
-    ask(&calls, |reply| RuntimeCall::Response { request_id, body, reply }).await
-}
-
-async fn invocation_error(State(calls): Calls, Path(request_id): Path<String>, request: Request) -> Response {
-    match reported(request).await {
-        Ok(error) => ask(&calls, |reply| RuntimeCall::Error { request_id, error, reply }).await,
-        Err(refusal) => refusal,
-    }
-}
-
-async fn init_error(State(calls): Calls, request: Request) -> Response {
-    match reported(request).await {
-        Ok(error) => ask(&calls, |reply| RuntimeCall::InitError { error, reply }).await,
-        Err(refusal) => refusal,
     }
 }
 
@@ -178,7 +205,7 @@ async fn ask(
     if calls.send(call(reply)).await.is_err() {
         return gone();
     }
-    answer.await.map_or_else(|_| gone(), IntoResponse::into_response)
+    answer.await.map_or_else(|_| gone(), |verdict| wire::verdict(&verdict))
 }
 
 /// The sandbox is being stopped; nothing that comes from it counts any more.
@@ -186,7 +213,7 @@ fn gone() -> Response {
     wire::error(StatusCode::INTERNAL_SERVER_ERROR, "Sandbox.Stopping", "This sandbox is being stopped")
 }
 
-async fn reported(request: Request) -> Result<ReportedError, Response> {
+async fn reported(request: Request<Incoming>) -> Result<ReportedError, Response> {
     let error_type = request
         .headers()
         .get(wire::ERROR_TYPE)
@@ -195,13 +222,13 @@ async fn reported(request: Request) -> Result<ReportedError, Response> {
         .map(str::to_owned);
     match read(request, ERROR_LIMIT).await? {
         Body::Whole(body) => Ok(ReportedError { error_type, body }),
-        Body::TooLarge => Err(Verdict::TooLarge.into_response()),
+        Body::TooLarge => Err(wire::verdict(&Verdict::TooLarge)),
     }
 }
 
 /// Reads a body of at most `limit` bytes. A longer one is read on and dropped up to [`DISCARD_LIMIT`], since a client
 /// that is still sending does not look at an answer.
-async fn read(request: Request, limit: usize) -> Result<Body, Response> {
+async fn read(request: Request<Incoming>, limit: usize) -> Result<Body, Response> {
     let mut body = request.into_body();
     let mut first = None;
     let mut rest = BytesMut::new();
@@ -235,4 +262,31 @@ async fn read(request: Request, limit: usize) -> Result<Body, Response> {
         return Ok(Body::TooLarge);
     }
     Ok(Body::Whole(first.unwrap_or_else(|| rest.freeze())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_those_of_the_runtime_api_and_no_others() {
+        let of = Operation::of;
+        let request_id = || "8476a536".to_owned();
+        assert_eq!(of("/2018-06-01/runtime/invocation/next"), Some(Operation::Next));
+        let response = Operation::Response { request_id: request_id() };
+        assert_eq!(of("/2018-06-01/runtime/invocation/8476a536/response"), Some(response));
+        let error = Operation::Error { request_id: request_id() };
+        assert_eq!(of("/2018-06-01/runtime/invocation/8476a536/error"), Some(error));
+        assert_eq!(of("/2018-06-01/runtime/init/error"), Some(Operation::InitError));
+        for path in [
+            "/",
+            "/2018-06-01/runtime/invocation/next/",
+            "/2018-06-01/runtime/invocation/8476a536",
+            "/2018-06-01/runtime/invocation/8476a536/response/more",
+            "/2018-06-01/runtime/init/next",
+            "/2015-03-31/runtime/invocation/next",
+        ] {
+            assert_eq!(of(path), None, "{path}");
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! How events and verdicts look on the wire: status codes, headers and bodies.
 
-use axum::{
-    body::Body,
-    response::{IntoResponse, Response},
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    header::{ALLOW, CONTENT_TYPE},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http_body_util::Full;
 
 use super::{Event, RESPONSE_LIMIT, Verdict};
 
@@ -19,19 +20,23 @@ const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("lambda-runtime-clien
 /// The header in which a runtime names the type of an error.
 pub(super) const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
 
-impl IntoResponse for Event {
-    fn into_response(self) -> Response {
-        let mut headers = HeaderMap::with_capacity(6);
-        headers.insert(CONTENT_TYPE, JSON);
-        insert(&mut headers, REQUEST_ID, self.request_id.as_str());
-        headers.insert(DEADLINE_MS, HeaderValue::from(self.deadline_ms));
-        insert(&mut headers, FUNCTION_ARN, &self.function_arn);
-        insert(&mut headers, TRACE_ID, &self.trace_id);
-        if let Some(context) = &self.client_context {
-            insert(&mut headers, CLIENT_CONTEXT, context);
-        }
-        (headers, Body::from(self.payload)).into_response()
+/// An answer, whole.
+pub(super) type Response = http::Response<Full<Bytes>>;
+
+/// The answer to `/next`.
+pub(super) fn event(event: Event) -> Response {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(CONTENT_TYPE, JSON);
+    insert(&mut headers, REQUEST_ID, event.request_id.as_str());
+    headers.insert(DEADLINE_MS, HeaderValue::from(event.deadline_ms));
+    insert(&mut headers, FUNCTION_ARN, &event.function_arn);
+    insert(&mut headers, TRACE_ID, &event.trace_id);
+    if let Some(context) = &event.client_context {
+        insert(&mut headers, CLIENT_CONTEXT, context);
     }
+    let mut response = Response::new(Full::new(event.payload));
+    *response.headers_mut() = headers;
+    response
 }
 
 /// Ids, ARNs and trace ids are plain ASCII by their types and the client context was checked when the call came in, so
@@ -45,27 +50,43 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-impl IntoResponse for Verdict {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Accepted => {
-                (StatusCode::ACCEPTED, [(CONTENT_TYPE, JSON)], r#"{"status":"OK"}"#).into_response()
-            }
-            Self::InvalidRequestId => {
-                error(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
-            }
-            Self::InvalidStateTransition(why) => error(StatusCode::FORBIDDEN, "InvalidStateTransition", why),
-            Self::TooLarge => error(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "RequestEntityTooLarge",
-                &format!("Exceeded maximum allowed payload size ({RESPONSE_LIMIT} bytes)."),
-            ),
-        }
+/// The answer to everything else that was understood.
+pub(super) fn verdict(verdict: &Verdict) -> Response {
+    match verdict {
+        Verdict::Accepted => json(StatusCode::ACCEPTED, Bytes::from_static(br#"{"status":"OK"}"#)),
+        Verdict::InvalidRequestId => error(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID"),
+        Verdict::InvalidStateTransition(why) => error(StatusCode::FORBIDDEN, "InvalidStateTransition", why),
+        Verdict::TooLarge => error(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestEntityTooLarge",
+            &format!("Exceeded maximum allowed payload size ({RESPONSE_LIMIT} bytes)."),
+        ),
     }
+}
+
+/// The answer to a path that is asked with the wrong method.
+pub(super) fn method_not_allowed(allowed: &Method) -> Response {
+    let mut response = error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "MethodNotAllowed",
+        &format!("This operation is called with {allowed}"),
+    );
+    // A method's name is always legal in a header.
+    if let Ok(value) = HeaderValue::from_str(allowed.as_str()) {
+        response.headers_mut().insert(ALLOW, value);
+    }
+    response
 }
 
 /// An error body as the Runtime API's `ErrorResponse`.
 pub(super) fn error(status: StatusCode, error_type: &str, message: &str) -> Response {
     let body = serde_json::json!({ "errorMessage": message, "errorType": error_type }).to_string();
-    (status, [(CONTENT_TYPE, JSON)], body).into_response()
+    json(status, body.into())
+}
+
+fn json(status: StatusCode, body: Bytes) -> Response {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
 }

@@ -1,7 +1,8 @@
 //! Runtimes: the images that functions run in, which are there and how they are built.
 //!
 //! A runtime is an ordinary Dockerfile on a Debian base, compiled into the daemon so that an installed one needs no
-//! checkout. Its entry point is an official runtime client; the handler's name is added when a sandbox starts it.
+//! checkout. Its entry point is an official runtime client; the handler's name is added when a sandbox starts it. An
+//! OS-only runtime has none: its functions bring their own.
 
 mod apt;
 mod base;
@@ -50,8 +51,15 @@ const RECIPE_LABEL: &str = "thaw.recipe";
 /// of such a command is written in runtimes/init/src/runtime.rs.
 const PRESTART_LABEL: &str = "thaw.prestart";
 
-/// The runtimes this daemon knows, newest first.
-const DEFINITIONS: [RuntimeDefinition; 2] = [
+/// The label with the paths, as a JSON array, at which an OS-only runtime looks for the function's own: the first that is
+/// there is executed. It stands in the place of an entry point.
+const BOOTSTRAP_LABEL: &str = "thaw.bootstrap";
+
+/// What both OS-only runtimes are built from.
+const PROVIDED: &str = include_str!("../../../runtimes/provided.al2023/Dockerfile");
+
+/// The runtimes this daemon knows, by language, newest first.
+const DEFINITIONS: [RuntimeDefinition; 4] = [
     RuntimeDefinition {
         name: "python3.13",
         suite: "trixie",
@@ -64,6 +72,8 @@ const DEFINITIONS: [RuntimeDefinition; 2] = [
         dockerfile: include_str!("../../../runtimes/python3.11/Dockerfile"),
         files: PYTHON_FILES,
     },
+    RuntimeDefinition { name: "provided.al2023", suite: "bookworm", dockerfile: PROVIDED, files: &[] },
+    RuntimeDefinition { name: "provided.al2", suite: "bookworm", dockerfile: PROVIDED, files: &[] },
 ];
 
 impl RuntimeDefinition {
@@ -133,6 +143,8 @@ pub struct RuntimeImage {
     pub environment: Vec<(String, String)>,
     /// What brings the runtime up before there is a function, if the image has such a thing.
     pub prestart: Option<Vec<String>>,
+    /// Where a function's own runtime is looked for, if the image has none.
+    pub bootstrap: Option<Vec<String>>,
 }
 
 /// The runtimes of this daemon.
@@ -224,17 +236,12 @@ impl RuntimeCatalog {
         }
         let tag = self.tag(definition);
         let inspected = self.inspect(&tag).await?.ok_or(RuntimeError::NotBuilt { name: definition.name })?;
-        let prestart = label(&inspected, PRESTART_LABEL).and_then(|text| match serde_json::from_str(text) {
-            Ok(command) => Some(command),
-            Err(error) => {
-                // It works without, only slower.
-                tracing::warn!(image = tag, label = PRESTART_LABEL, %error, "a label is no JSON array of strings");
-                None
-            }
-        });
+        // Without the first it works, only slower; without the second its functions are told that there is no entry point.
+        let (prestart, bootstrap) = (list(&inspected, PRESTART_LABEL), list(&inspected, BOOTSTRAP_LABEL));
         let config = inspected.config.unwrap_or_default();
         let image = RuntimeImage {
             prestart,
+            bootstrap,
             id: inspected.id.unwrap_or(tag),
             entrypoint: config.entrypoint.unwrap_or_default(),
             environment: config
@@ -289,6 +296,15 @@ impl RuntimeCatalog {
 
 fn label<'a>(image: &'a ImageInspect, name: &str) -> Option<&'a str> {
     image.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
+}
+
+/// A label that is a JSON array of strings.
+fn list(image: &ImageInspect, name: &str) -> Option<Vec<String>> {
+    serde_json::from_str(label(image, name)?)
+        .inspect_err(|error| {
+            tracing::warn!(image = image.id, label = name, %error, "a label is no JSON array of strings");
+        })
+        .ok()
 }
 
 /// The right to build one runtime.

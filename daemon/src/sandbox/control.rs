@@ -22,11 +22,22 @@ const REPORTS_LIMIT: u64 = 16 * 1024;
 /// A thousand sandboxes wait at the same time, each with such a buffer.
 const BUFFER: usize = 512;
 
+/// Where init finds a program.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Entry<'a> {
+    /// Program and arguments.
+    Command(Vec<&'a str>),
+    /// The first of these files that is there, without arguments.
+    Bootstrap(&'a [String]),
+}
+
 /// A program and what it is started with.
 #[derive(Serialize)]
 pub(super) struct Program<'a> {
-    /// Program and arguments.
-    pub(super) command: Vec<&'a str>,
+    /// Where it is.
+    #[serde(flatten)]
+    pub(super) entry: Entry<'a>,
     /// The whole environment.
     pub(super) environment: &'a BTreeMap<String, String>,
     /// Where it starts.
@@ -213,12 +224,13 @@ mod tests {
     #[test]
     fn orders_read_as_init_reads_them() {
         let environment = BTreeMap::from([("A".to_owned(), "b".to_owned())]);
-        let program = |command| Program { command, environment: &environment, working_directory: "/" };
+        let program = |entry| Program { entry, environment: &environment, working_directory: "/" };
         assert_eq!(
-            serde_json::to_value(Order::Prestart(program(vec!["up"]))).unwrap(),
+            serde_json::to_value(Order::Prestart(program(Entry::Command(vec!["up"])))).unwrap(),
             serde_json::json!({"prestart": {"command": ["up"], "environment": {"A": "b"}, "working_directory": "/"}})
         );
-        let start = |arguments| Order::Start { program: program(vec!["run", "app"]), arguments };
+        let start =
+            |arguments| Order::Start { program: program(Entry::Command(vec!["run", "app"])), arguments };
         assert_eq!(
             serde_json::to_value(start(Some(vec!["app"]))).unwrap(),
             serde_json::json!({"start": {
@@ -226,6 +238,14 @@ mod tests {
             }})
         );
         assert_eq!(serde_json::to_value(start(None)).unwrap()["start"].get("arguments"), None);
+        let paths = ["/var/task/bootstrap".to_owned()];
+        let order = Order::Start { program: program(Entry::Bootstrap(&paths)), arguments: None };
+        assert_eq!(
+            serde_json::to_value(order).unwrap(),
+            serde_json::json!({"start": {
+                "bootstrap": ["/var/task/bootstrap"], "environment": {"A": "b"}, "working_directory": "/",
+            }})
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 
 use bollard::{
     API_DEFAULT_VERSION, Docker,
-    models::SystemInfoCgroupDriverEnum,
+    models::{ContainerUpdateBody, SystemInfoCgroupDriverEnum},
     query_parameters::{
         CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
         RemoveContainerOptionsBuilder, StartContainerOptions,
@@ -22,7 +22,7 @@ use bollard::{
 use tokio::time::Instant;
 
 use super::{
-    cgroup::CgroupDriver,
+    cgroup::{CPU_PERIOD_US, CgroupDriver},
     container::{ContainerSpec, INSTANCE_LABEL},
 };
 
@@ -203,6 +203,25 @@ impl Engine {
     /// The reverse of [`Engine::pause`].
     pub(super) async fn unpause(&self, id: &str) -> Result<(), EngineError> {
         self.call("unpause a container", CALL_LIMIT, self.docker.unpause_container(id)).await
+    }
+
+    /// Docker's own way to change what a container may take, for the same hosts: bytes of memory, swap included, and
+    /// the CPU time of each [`CPU_PERIOD_US`].
+    pub(super) async fn limit(
+        &self,
+        id: &str,
+        memory: Option<u64>,
+        cpu_quota_us: i64,
+    ) -> Result<(), EngineError> {
+        let memory = memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        let limits = ContainerUpdateBody {
+            memory,
+            memory_swap: memory,
+            cpu_period: Some(CPU_PERIOD_US),
+            cpu_quota: Some(cpu_quota_us),
+            ..ContainerUpdateBody::default()
+        };
+        self.call("limit a container", LOOK_LIMIT, self.docker.update_container(id, limits)).await
     }
 
     /// The containers, running or not, that carry this daemon's label.

@@ -2,7 +2,7 @@
 //!
 //! By writing its cgroup: a tenth of a millisecond. Where the daemon can't write cgroups (it runs in a container with a
 //! read-only view of them), by Docker's pause: a hundred times slower, and the only case in which Docker is asked on
-//! the path of a warm call.
+//! the path of a warm call. Limits are set by the same means ([`limits`](super::limits)).
 
 use std::{fmt, sync::Arc};
 
@@ -23,12 +23,12 @@ pub enum FreezerKind {
 impl FreezerKind {
     /// Looks whether the cgroup tree can be written.
     pub(super) fn detect(cgroups: &CgroupHost) -> Self {
-        if cgroups.can_freeze() {
+        if cgroups.can_write() {
             return Self::Cgroup;
         }
         tracing::warn!(
-            "the cgroup freezer can't be written from here: sandboxes are frozen by Docker's pause, which costs every \
-             call some 25 ms. Run thawd on the host itself"
+            "the machine's cgroups can't be written from here: sandboxes are frozen and limited by Docker, which costs \
+             every call some 25 ms. Run thawd on the host itself"
         );
         Self::Engine
     }

@@ -29,6 +29,8 @@ pub struct SandboxSettings {
     pub idle_timeout: Duration,
     /// How long a sandbox may run on after a call, at the most, if calls come one on the other's heels.
     pub freeze_grace: Duration,
+    /// How long a sandbox has to have stood still before its memory goes to the machine's swap; never if `None`.
+    pub reclaim_after: Option<Duration>,
     /// How many sandboxes of each kind stand ready for a function.
     pub ready: ReadyLimits,
     /// How long an initialisation may take, where the function's own time-out isn't longer.
@@ -69,6 +71,7 @@ pub struct Host {
     /// How sandboxes are to be.
     pub settings: SandboxSettings,
     starts: Semaphore,
+    reclaims: Arc<Semaphore>,
     preparations_failed: AtomicU64,
 }
 
@@ -126,6 +129,7 @@ impl Host {
             empty_dir: run_dir.join("empty"),
             init,
             starts: Semaphore::new(settings.concurrent_starts),
+            reclaims: Arc::new(Semaphore::new(1)),
             settings,
             preparations_failed: AtomicU64::new(0),
         }
@@ -139,6 +143,11 @@ impl Host {
     /// How many could not.
     pub(super) fn preparations_failed(&self) -> u64 {
         self.preparations_failed.load(Ordering::Relaxed)
+    }
+
+    /// Gives turns to move memory to swap: one at a time, since it takes a processor and the swap's bandwidth.
+    pub(super) fn reclaim_turns(&self) -> &Arc<Semaphore> {
+        &self.reclaims
     }
 
     /// Waits for a turn to ask the engine for something slow. Cold starts share the machine with running calls.

@@ -38,6 +38,8 @@ pub struct Outcome {
     pub result: Result<Bytes, FunctionError>,
     /// The last [`TAIL_LIMIT`] bytes of its log, if they were asked for.
     pub tail: Option<Bytes>,
+    /// How long its sandbox initialised, if this was the first invocation of it.
+    pub init: Option<Duration>,
 }
 
 /// A failed function: a result, not a failed call.

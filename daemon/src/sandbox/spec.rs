@@ -104,6 +104,15 @@ impl Base {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SpecKey(pub Arc<str>);
 
+/// How a runtime is started once there is a function for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryPoint {
+    /// A runtime client in the image, and its arguments; the handler follows it.
+    Client(Vec<String>),
+    /// A runtime that the function brings: the first of these files that is there.
+    Bootstrap(Vec<String>),
+}
+
 /// What a [`SandboxSpec`] is made of.
 pub struct SandboxSpecParts {
     /// Sandboxes of this key are interchangeable.
@@ -116,8 +125,8 @@ pub struct SandboxSpecParts {
     pub version: Arc<str>,
     /// The function's ARN, without a qualifier, for lists and logs.
     pub function_arn: Arc<str>,
-    /// The runtime's client and its arguments, from the image's entry point; the handler follows it.
-    pub entrypoint: Vec<String>,
+    /// What is started.
+    pub entrypoint: EntryPoint,
     /// Where the runtime finds the handler.
     pub handler: String,
     /// MB of memory; CPU follows it.
@@ -176,7 +185,7 @@ impl SandboxSpec {
             function_name: name.into(),
             version: "$LATEST".into(),
             function_arn: format!("arn:aws:lambda:us-east-1:{}:function:{name}", base.account()).into(),
-            entrypoint: Vec::new(),
+            entrypoint: EntryPoint::Client(Vec::new()),
             handler: String::new(),
             memory_mb,
             ephemeral_storage_mb: 512,

@@ -34,6 +34,12 @@ pub(crate) enum InitError {
     /// An image without an entry point.
     #[error("there is no command to start: the image has no entry point")]
     NoCommand,
+    /// A function that should bring a runtime brings none. The words are Lambda's, which people search for.
+    #[error("Couldn't find valid bootstrap(s): [{}]", listed(looked_at))]
+    NoBootstrap { looked_at: Vec<PathBuf> },
+    /// It brings one that doesn't run here. Lambda's words again.
+    #[error("fork/exec {}: {}", path.display(), reason(source))]
+    Bootstrap { path: PathBuf, source: io::Error },
     /// The task root is not there.
     #[error("the working directory {path} can't be used: {source}")]
     WorkingDirectory { path: PathBuf, source: io::Error },
@@ -47,4 +53,16 @@ impl InitError {
     pub(crate) fn kernel<E: Into<Errno>>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Kernel { what, source: source.into() }
     }
+}
+
+/// As Lambda lists them: with blanks in between.
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// As Lambda words it: the system's message in lower case, without its number.
+fn reason(error: &io::Error) -> String {
+    error
+        .raw_os_error()
+        .map_or_else(|| error.to_string(), |number| Errno::from_raw(number).desc().to_lowercase())
 }

@@ -16,6 +16,9 @@
 //! init:   {"exited": {"code": 1}} or {"exited": {"signal": 9}} or {"failed": {"error": "..."}}
 //! ```
 //!
+//! For a function that brings its runtime, `"bootstrap": ["/var/task/bootstrap", "/opt/bootstrap"]` takes the place of the
+//! command.
+//!
 //! The first order may be left out. If it was given, the second turns what runs into the function (see
 //! [`runtime::Prestarted`]), or replaces it where it has no `arguments`.
 //!

@@ -37,12 +37,22 @@ const CHANNEL: RawFd = 3;
 /// A program and what it is started with.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Program {
-    /// Program and arguments. The program is looked up in the environment's PATH.
-    command: Vec<String>,
+    #[serde(flatten)]
+    entry: Entry,
     /// The whole environment.
     environment: BTreeMap<String, String>,
     /// Where it starts.
     working_directory: PathBuf,
+}
+
+/// Where the program is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Entry {
+    /// Program and arguments. The program is looked up in the environment's PATH.
+    Command(Vec<String>),
+    /// A runtime that comes with the function: the first of these files that is there, without arguments.
+    Bootstrap(Vec<PathBuf>),
 }
 
 /// What the sandbox becomes.
@@ -66,10 +76,9 @@ struct Handover<'a> {
 impl Program {
     /// Starts the command with nothing of init's but its standard descriptors and its directory, and `channel` if there is
     /// one. The standard library's way hands init's signal mask on, and a runtime that can't be told to end is a poor one.
-    fn spawn(&self, program: &str, channel: Option<&UnixStream>) -> io::Result<Pid> {
-        let arguments = strings(self.command.iter().cloned())?;
+    fn spawn(&self, file: &Path, arguments: &[String], channel: Option<&UnixStream>) -> io::Result<Pid> {
+        let arguments = strings(arguments.iter().cloned())?;
         let environment = strings(self.environment.iter().map(|(name, value)| format!("{name}={value}")))?;
-        let path = self.environment.get("PATH").map_or(DEFAULT_PATH, String::as_str);
         let mut attributes = PosixSpawnAttr::init()?;
         attributes.set_flags(
             PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
@@ -85,17 +94,38 @@ impl Program {
             // Init's own descriptors close on exec; a copy does not.
             actions.add_dup2(channel.as_raw_fd(), CHANNEL)?;
         }
-        Ok(posix_spawn(&find(program, path)?, &actions, &attributes, &arguments, &environment)?)
+        Ok(posix_spawn(file, &actions, &attributes, &arguments, &environment)?)
     }
 
     fn start(&self, channel: Option<&UnixStream>) -> Result<Runtime, InitError> {
-        let program = self.command.first().ok_or(InitError::NoCommand)?;
         let directory = &self.working_directory;
         env::set_current_dir(directory)
             .map_err(|source| InitError::WorkingDirectory { path: directory.clone(), source })?;
-        self.spawn(program, channel)
-            .map(|pid| Runtime { pid, _channel: None })
+        let pid = match &self.entry {
+            Entry::Command(command) => self.command(command, channel),
+            Entry::Bootstrap(paths) => self.bootstrap(paths, channel),
+        }?;
+        Ok(Runtime { pid, _channel: None })
+    }
+
+    fn command(&self, command: &[String], channel: Option<&UnixStream>) -> Result<Pid, InitError> {
+        let program = command.first().ok_or(InitError::NoCommand)?;
+        let path = self.environment.get("PATH").map_or(DEFAULT_PATH, String::as_str);
+        find(program, path)
+            .and_then(|file| self.spawn(&file, command, channel))
             .map_err(|source| InitError::Program { program: program.clone(), source })
+    }
+
+    /// As on Lambda, one that is there and can't be executed is an error: the next is not tried.
+    fn bootstrap(&self, paths: &[PathBuf], channel: Option<&UnixStream>) -> Result<Pid, InitError> {
+        let is_there = |path: &&PathBuf| fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir());
+        let path = paths
+            .iter()
+            .find(is_there)
+            .ok_or_else(|| InitError::NoBootstrap { looked_at: paths.to_vec() })?;
+        let arguments = [path.to_string_lossy().into_owned()];
+        self.spawn(path, &arguments, channel)
+            .map_err(|source| InitError::Bootstrap { path: path.clone(), source })
     }
 }
 

@@ -303,6 +303,63 @@ fn an_image_without_an_entry_point_is_reported() {
     assert!(sandbox.report()["failed"]["error"].as_str().unwrap().contains("no entry point"));
 }
 
+/// Files of a function in a directory that the sandbox's user can read.
+fn function(files: &[(&str, &str, u32)]) -> TempDir {
+    let directory = TempDir::new().unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    for (name, content, mode) in files {
+        let path = directory.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(*mode)).unwrap();
+    }
+    directory
+}
+
+/// A sandbox that runs the first of these that is there.
+fn bootstrapped(paths: &[&Path]) -> Sandbox {
+    let mut sandbox = Sandbox::start();
+    sandbox.assign(&json!({ "bootstrap": paths, "environment": {"A": "b"}, "working_directory": "/usr" }));
+    sandbox
+}
+
+#[test]
+fn the_first_bootstrap_that_is_there_runs_without_arguments() {
+    let function = function(&[
+        ("second", "#!/bin/sh\necho \"$0 $# $A $PWD\"\n", 0o755),
+        ("third", "#!/bin/sh\necho third\n", 0o755),
+    ]);
+    let path = |name| function.path().join(name);
+    fs::create_dir(path("first")).unwrap();
+    let mut sandbox = bootstrapped(&[&path("first"), &path("second"), &path("third")]);
+    assert_eq!(sandbox.report(), json!({ "exited": { "code": 0 } }));
+    let expected = format!("{} 0 b /usr\n", path("second").display());
+    assert_eq!(sandbox.prints("\n"), expected);
+}
+
+#[test]
+fn a_bootstrap_that_is_not_there_or_does_not_run_is_reported_in_lambdas_words() {
+    let failure = |paths: &[&Path]| bootstrapped(paths).report()["failed"]["error"].clone();
+    assert_eq!(
+        failure(&[Path::new("/nowhere/bootstrap"), Path::new("/no/bootstrap")]),
+        "Couldn't find valid bootstrap(s): [/nowhere/bootstrap /no/bootstrap]"
+    );
+    let function = function(&[
+        ("not-executable", "#!/bin/sh\n", 0o644),
+        ("not-a-program", "nothing", 0o755),
+        ("without-its-shell", "#!/no/shell\n", 0o755),
+        ("good", "#!/bin/sh\n", 0o755),
+    ]);
+    let good = function.path().join("good");
+    for (name, reason) in [
+        ("not-executable", "permission denied"),
+        ("not-a-program", "exec format error"),
+        ("without-its-shell", "no such file or directory"),
+    ] {
+        let path = function.path().join(name);
+        assert_eq!(failure(&[&path, &good]), format!("fork/exec {}: {reason}", path.display()));
+    }
+}
+
 #[test]
 fn an_assignment_that_is_nonsense_is_reported() {
     let mut sandbox = Sandbox::start();

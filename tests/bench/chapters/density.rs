@@ -74,9 +74,18 @@ async fn dense(client: &Client, options: &Options) -> anyhow::Result<(Section, D
     section.line(&format!("warm call, all {} functions in turn", names.len()), &all);
     let each = (before - after) / others.len().max(1) as f64;
     section.note(format!("memory of the machine, each: {each:.1} MiB, Docker's part included"));
+    let cost = status.frozen_sandbox_cost.unwrap_or_default();
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     section.note(format!(
-        "by thawd's word: {} idle, {} MB reserved",
-        status.sandboxes_idle, status.memory_reserved
+        "by thawd's word: {} idle, {} MB reserved; each {:.1} MiB, and {:.1} MiB of Docker's process beside it",
+        status.sandboxes_idle,
+        status.memory_reserved,
+        mib(cost.sandbox_bytes),
+        mib(cost.engine_bytes)
+    ));
+    section.note(format!(
+        "thawd has {} files open (of {}) and {} threads; the machine {} loop devices and {} mounts",
+        status.open_files, status.open_files_limit, status.threads, status.loop_devices, status.mounts
     ));
     let ratio = among.p50() / alone.p50();
     section.promise(

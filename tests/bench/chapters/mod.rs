@@ -4,7 +4,9 @@ mod burst;
 mod cold;
 mod density;
 mod race;
+mod reclaim;
 mod throughput;
+mod throughput_custom;
 mod warm;
 
 use bollard::Docker;
@@ -21,15 +23,24 @@ pub(crate) enum Chapter {
     Cold,
     /// 8 callers, beside 8 bare loops.
     Throughput,
+    /// The same with a function that brings its runtime, in Rust.
+    ThroughputCustom,
     /// 100 functions at once, beside 100 `docker run`s.
     Burst,
     /// 1,000 frozen sandboxes.
     Density,
     /// 100,000 calls that race the freeze.
     Race,
+    /// Memory of frozen sandboxes given to swap. Needs swap.
+    Reclaim,
 }
 
 impl Chapter {
+    /// Whether it can't be measured on a machine without swap.
+    pub(crate) fn needs_swap(self) -> bool {
+        self == Self::Reclaim
+    }
+
     /// Measures it.
     ///
     /// # Errors
@@ -39,9 +50,11 @@ impl Chapter {
             Self::Warm => warm::measure(engine, options).await,
             Self::Cold => cold::measure(engine, options).await,
             Self::Throughput => throughput::measure(engine, options).await,
+            Self::ThroughputCustom => throughput_custom::measure(engine, options).await,
             Self::Burst => burst::measure(engine, options).await,
             Self::Density => density::measure(engine, options).await,
             Self::Race => race::measure(engine, options).await,
+            Self::Reclaim => reclaim::measure(engine, options).await,
         }
     }
 }

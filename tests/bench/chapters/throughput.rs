@@ -1,4 +1,5 @@
-//! What eight callers get through, beside what as many bare loops of the same client reach on the same processors.
+//! What eight callers of a Python function get through, beside what as many bare loops of the same client reach on the same
+//! processors.
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use crate::{
     daemon::Daemon,
     figures::{Section, Series},
     floor,
+    subject::Subject,
 };
 
 /// Callers, or loops.
@@ -32,17 +34,10 @@ const FUNCTION: &str = "throughput";
 /// # Errors
 /// If anything fails on the way.
 pub(crate) async fn measure(engine: &Docker, _: &Options) -> anyhow::Result<Section> {
-    let bare = floor::many(engine, CALLERS, WARM_UP, SPAN).await?;
-    let thawd = Daemon::start(&[]).await?;
-    let client = Client::new(thawd.channel.clone());
-    let measured = calls(&client).await;
-    thawd.stop().await?;
-    let calls = measured?;
-    let (bare, calls) = (Series::of(bare)?, Series::of(calls)?);
+    let (bare, calls) = both(engine, &Subject::python()).await?;
     let mut section = Section::new("Throughput with 8 callers of one Python function", "bare loop", &bare);
     section.line("8 bare loops of the runtime client", &bare);
     section.line("8 callers through thawd", &calls);
-    let rate = |series: &Series| series.count() as f64 / SPAN.as_secs_f64();
     let part = rate(&calls) / rate(&bare);
     section.note(format!("calls a second: bare loops {:.0}, thawd {:.0}", rate(&bare), rate(&calls)));
     section.promise(
@@ -56,8 +51,26 @@ pub(crate) async fn measure(engine: &Docker, _: &Options) -> anyhow::Result<Sect
     Ok(section)
 }
 
-async fn calls(client: &Client) -> anyhow::Result<Vec<Duration>> {
-    client.create(FUNCTION, MEMORY_MB).await?;
+/// Calls a second.
+pub(super) fn rate(series: &Series) -> f64 {
+    series.count() as f64 / SPAN.as_secs_f64()
+}
+
+/// Measures the bare loops, then the callers.
+///
+/// # Errors
+/// If anything fails on the way.
+pub(super) async fn both(engine: &Docker, subject: &Subject) -> anyhow::Result<(Series, Series)> {
+    let bare = floor::many(engine, subject, CALLERS, WARM_UP, SPAN).await?;
+    let thawd = Daemon::start(&[]).await?;
+    let client = Client::new(thawd.channel.clone());
+    let measured = calls(&client, subject).await;
+    thawd.stop().await?;
+    Ok((Series::of(bare)?, Series::of(measured?)?))
+}
+
+async fn calls(client: &Client, subject: &Subject) -> anyhow::Result<Vec<Duration>> {
+    client.create_of(subject, FUNCTION, MEMORY_MB).await?;
     let begun = Instant::now();
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::{Value, json};
@@ -14,13 +14,22 @@ use crate::world;
 
 /// What a run of `thaw` gave.
 #[derive(Debug)]
-struct Run {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Run {
+    pub(crate) fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("thaw speaks UTF-8");
+        Self {
+            code: output.status.code().expect("an exit"),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
+    }
+
     fn ok(self) -> String {
         assert_eq!(self.code, 0, "{self:#?}");
         self.out
@@ -32,15 +41,18 @@ impl Run {
     }
 }
 
-async fn thaw_at(socket: &Path, arguments: &[&str]) -> Run {
+pub(crate) fn command(socket: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(programs::thaw());
     command.args(arguments).env("THAW_SOCKET", socket).env_remove("NO_COLOR").stdin(Stdio::null());
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().expect("run thaw");
-    let text = |bytes| String::from_utf8(bytes).expect("thaw speaks UTF-8");
-    Run { code: output.status.code().expect("an exit"), out: text(output.stdout), err: text(output.stderr) }
+    command
 }
 
-async fn thaw(world: &World, arguments: &[&str]) -> Run {
+pub(crate) async fn thaw_at(socket: &Path, arguments: &[&str]) -> Run {
+    let mut command = command(socket, arguments);
+    Run::of(tokio::task::spawn_blocking(move || command.output()).await.unwrap().expect("run thaw"))
+}
+
+pub(crate) async fn thaw(world: &World, arguments: &[&str]) -> Run {
     thaw_at(&world.daemon().socket(), arguments).await
 }
 

@@ -151,6 +151,21 @@ async fn a_function_that_returns_nothing_answers_null() {
 }
 
 #[tokio::test]
+async fn only_the_first_call_of_a_sandbox_is_cold() {
+    let world = world().await;
+    let name = world.create(NewFunction::of("state")).await;
+    let (first, second) = (world.invoke(&name, json!({})).await, world.invoke(&name, json!({})).await);
+    for (answer, is_cold) in [(&first, true), (&second, false)] {
+        assert_eq!(answer.is_cold, is_cold, "{answer:?}");
+        assert_eq!(answer.tail.contains("\tInit Duration: "), is_cold, "{answer:?}");
+    }
+    assert_eq!(first.value()["sandbox"], second.value()["sandbox"]);
+    // A sandbox that never came up was started for its call, too.
+    let broken = world.create(NewFunction::of("raises_at_import")).await;
+    assert!(world.invoke(&broken, json!({})).await.is_cold);
+}
+
+#[tokio::test]
 async fn an_empty_payload_stands_for_an_empty_object() {
     let world = world().await;
     let name = world.create(NewFunction::of("echo")).await;

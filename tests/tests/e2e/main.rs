@@ -15,15 +15,19 @@
 
 mod aliases;
 mod aws;
+mod bench;
 mod changes;
 mod cli;
 mod concurrency;
+mod engine;
 mod failures;
 mod invocation;
 mod isolation;
 mod layers;
 mod logs;
 mod packages;
+mod provided;
+mod python;
 mod race;
 mod ready;
 mod recovery;

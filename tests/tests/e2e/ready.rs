@@ -20,7 +20,7 @@ use thaw_tests::{
 const READY: [(&str, &str); 2] = [("ready-min", "2"), ("ready-max", "2")];
 
 /// Waits until so many stand ready and nothing else is on its way.
-async fn ready(world: &World, count: usize) -> Vec<Sandbox> {
+pub async fn ready(world: &World, count: usize) -> Vec<Sandbox> {
     eventually(&format!("{count} sandboxes stand ready"), async || {
         let all = world.sandboxes("").await;
         let is = |state| all.iter().filter(|sandbox| sandbox.state() == state).count();

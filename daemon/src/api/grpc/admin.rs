@@ -1,11 +1,12 @@
 //! AdminService.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use thaw_proto::v1::{
-    CollectGarbageRequest, CollectGarbageResponse, DrainRequest, DrainResponse, GetStatusRequest,
-    GetStatusResponse, ListSandboxesRequest, ListSandboxesResponse, ResumeRequest, ResumeResponse, Sandbox,
-    SandboxState, StopSandboxRequest, StopSandboxResponse, admin_service_server::AdminService,
+    CollectGarbageRequest, CollectGarbageResponse, DrainRequest, DrainResponse, FrozenSandboxCost,
+    GetStatusRequest, GetStatusResponse, ListSandboxesRequest, ListSandboxesResponse, ResumeRequest,
+    ResumeResponse, Sandbox, SandboxState, StopSandboxRequest, StopSandboxResponse,
+    admin_service_server::AdminService,
 };
 use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
@@ -17,7 +18,8 @@ use super::{
 use crate::{
     functions::{FunctionRegistry, Region},
     logs::LogStore,
-    sandbox::{Assignment, Member, Phase, Pool, SandboxInfo},
+    process::{self, ProcessUse},
+    sandbox::{Assignment, FrozenCost, Member, Phase, Pool, SandboxInfo},
 };
 
 #[derive(Debug)]
@@ -42,6 +44,9 @@ impl AdminService for Admin {
         };
         let counts = self.pool.counts();
         let (memory_reserved, memory_budget) = self.pool.memory();
+        let FrozenCost { sampled, sandbox, engine } = FrozenCost::of(&self.pool).await;
+        let unreadable = |error: io::Error| Status::internal(format!("/proc or /sys can't be read: {error}"));
+        let used = ProcessUse::now().map_err(unreadable)?;
         Ok(Response::new(GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: Some(timestamp(self.started)),
@@ -61,6 +66,16 @@ impl AdminService for Admin {
             data_dir: self.data_dir.display().to_string(),
             package_bytes: self.registry.package_bytes().await.map_err(Refusal::from)?,
             log_bytes: self.logs.bytes_on_disk(),
+            frozen_sandbox_cost: Some(FrozenSandboxCost {
+                sampled,
+                sandbox_bytes: sandbox,
+                engine_bytes: engine,
+            }),
+            open_files: used.open_files,
+            open_files_limit: used.open_files_limit,
+            threads: used.threads,
+            loop_devices: process::loop_devices().map_err(unreadable)?,
+            mounts: process::mounts().map_err(unreadable)?,
             aws_address: self.aws_address.map(|address| address.to_string()).unwrap_or_default(),
         }))
     }

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     error::{Refusal, invalid},
-    wire::{parse_optional, parse_reference},
+    wire::{duration, parse_optional, parse_reference},
 };
 use crate::{
     functions::Region,
@@ -73,6 +73,7 @@ impl InvocationService for Invocations {
             log_result: invoked.outcome.tail.unwrap_or_default(),
             executed_version: invoked.executed_version,
             request_id: invoked.request_id.to_string(),
+            init_duration: invoked.outcome.init.map(duration),
         }))
     }
 }

@@ -23,8 +23,8 @@ impl FunctionRegistry {
     /// # Errors
     /// There is no such function; a version or alias is named.
     pub fn tags(&self, arn: &FunctionArn) -> Result<Tags, FunctionError> {
-        let (account, name) = self.tagged(arn)?;
-        Ok(self.entry(account, &name)?.stored.tags.clone())
+        self.tagged(arn)?;
+        self.tags_of(&FunctionReference::from(arn.clone()))
     }
 
     /// Adds tags to a function, or replaces some.
@@ -78,7 +78,7 @@ impl FunctionRegistry {
     /// # Errors
     /// There is no such function.
     pub fn tags_of(&self, reference: &FunctionReference) -> Result<Tags, FunctionError> {
-        Ok(self.entry(self.account_of(reference)?, reference.name())?.stored.tags.clone())
+        self.look(reference, |entry| entry.stored.tags.clone())
     }
 
     /// The function's own share of the account's concurrency, if it has one.
@@ -86,7 +86,7 @@ impl FunctionRegistry {
     /// # Errors
     /// There is no such function.
     pub fn reserved_concurrency(&self, reference: &FunctionReference) -> Result<Option<u32>, FunctionError> {
-        Ok(self.entry(self.account_of(reference)?, reference.name())?.stored.reserved_concurrency)
+        self.look(reference, |entry| entry.stored.reserved_concurrency)
     }
 
     /// Gives a function a share of the account's concurrency of its own, which no other function has and which it can't
@@ -140,7 +140,7 @@ impl FunctionRegistry {
     /// # Errors
     /// There is no such function.
     pub fn recursive_loop(&self, reference: &FunctionReference) -> Result<RecursiveLoop, FunctionError> {
-        Ok(self.entry(self.account_of(reference)?, reference.name())?.stored.recursive_loop)
+        self.look(reference, |entry| entry.stored.recursive_loop)
     }
 
     /// Sets what becomes of a function that calls itself in a circle.

@@ -18,6 +18,7 @@ mod aliases;
 mod attributes;
 mod code;
 mod configuration;
+mod deleting;
 mod events;
 mod garbage;
 mod gate;
@@ -52,12 +53,12 @@ pub use self::{
 use self::{
     gate::Gates,
     index::{Entry, Index},
-    record::{FormerFunction, FunctionRecord, VersionRecord},
+    record::FunctionRecord,
     upload::Uploads,
 };
 use super::{
-    Alias, Concurrency, EventInvokeConfig, FunctionArn, FunctionError, FunctionName, FunctionReference,
-    InvalidField, PackageStore, Policy, Qualifier, Region, RevisionId, RuntimeName, Version, VersionNumber,
+    Alias, Concurrency, FunctionArn, FunctionError, FunctionName, FunctionReference, InvalidField,
+    PackageStore, Qualifier, Region, RevisionId, RuntimeName, Version,
 };
 use crate::{
     clock::SharedClock,
@@ -302,109 +303,6 @@ impl FunctionRegistry {
         CodeUpload::begin(&self.0.store, &self.0.packages, &self.0.uploads).await
     }
 
-    /// Deletes a function with all its versions and whatever belongs to it, or one published version. Running calls
-    /// finish; packages stay until garbage collection. A version that is not there has been deleted already.
-    ///
-    /// # Errors
-    /// There is no such function; an alias leads to the version; what is named is `$LATEST` or an alias.
-    pub async fn delete(
-        &self,
-        reference: &FunctionReference,
-        qualifier: Option<&Qualifier>,
-    ) -> Result<(), FunctionError> {
-        let number = match reference.qualifier_with(qualifier)? {
-            None | Some(Qualifier::Nothing(_)) => None,
-            Some(Qualifier::Version(Version::Number(number))) => Some(*number),
-            Some(Qualifier::Version(Version::Latest)) => {
-                let told = "$LATEST version cannot be deleted without deleting the function.";
-                return Err(InvalidField::new("function_name", told).into());
-            }
-            Some(Qualifier::Alias(_)) => {
-                return Err(InvalidField::new(
-                    "function_name",
-                    "Deletion of aliases is not currently supported.",
-                )
-                .into());
-            }
-        };
-        // Names nothing that can be, so that it is gone already; but not if there is no such function.
-        let names_nothing = matches!(reference.qualifier_with(qualifier)?, Some(Qualifier::Nothing(_)));
-        let (account, name) = (self.account_of(reference)?, reference.name().clone());
-        let registry = self.clone();
-        self.run(async move {
-            let _pass = registry.0.gates.enter(account, &name).await;
-            let entry = registry.entry(account, &name)?;
-            match number {
-                _ if names_nothing => Ok(()),
-                Some(number) => registry.delete_version(&entry, number).await,
-                None => registry.delete_all(&entry).await,
-            }
-        })
-        .await
-    }
-
-    async fn delete_version(&self, entry: &Entry, number: VersionNumber) -> Result<(), FunctionError> {
-        let Some(version) = entry.versions.get(&number) else { return Ok(()) };
-        let aliases: Vec<&str> = entry
-            .aliases
-            .values()
-            .filter(|alias| alias.leads_to(version.version))
-            .map(|alias| alias.name.as_str())
-            .collect();
-        if !aliases.is_empty() {
-            return Err(FunctionError::VersionInUse {
-                version: version.version,
-                aliases: aliases.join(", "),
-            });
-        }
-        let (account, name) = (version.account(), version.name());
-        let qualifier = Qualifier::Version(version.version);
-        let key = record::key_of(account, name, &qualifier);
-        let mut batch = self.batch(entry)?;
-        batch.delete::<VersionRecord>(&key)?;
-        batch.delete::<Policy>(&key)?;
-        batch.delete::<EventInvokeConfig>(&key)?;
-        self.write(batch, &version.arn).await?;
-        let mut index = self.index_mut();
-        if let Some(kept) = index.get_mut(account, name) {
-            kept.policies.remove(&Some(qualifier.clone()));
-            kept.event_configs.remove(&qualifier);
-        }
-        index.remove_version(account, name, number);
-        self.announce(version, None);
-        Ok(())
-    }
-
-    async fn delete_all(&self, entry: &Entry) -> Result<(), FunctionError> {
-        let (account, name) = (entry.latest.account(), entry.latest.name());
-        let mut batch = Batch::new();
-        batch.compare_and_delete(&entry.stored)?;
-        for number in entry.versions.keys() {
-            batch.delete::<VersionRecord>(&record::version_key(account, name, *number))?;
-        }
-        for alias in entry.aliases.keys() {
-            batch.delete::<record::AliasRecord>(&record::alias_key(account, name, alias))?;
-        }
-        for resource in entry.policies.keys() {
-            batch.delete::<Policy>(&permissions::policy_key(account, name, resource.as_ref()))?;
-        }
-        for qualifier in entry.event_configs.keys() {
-            batch.delete::<EventInvokeConfig>(&record::key_of(account, name, qualifier))?;
-        }
-        if entry.stored.last_version > 0 {
-            let former = FormerFunction { last_version: entry.stored.last_version };
-            batch.put(entry.stored.key(), &former)?;
-        }
-        self.write(batch, &entry.latest.arn).await?;
-        let mut index = self.index_mut();
-        index.remove(account, name);
-        self.0.concurrency.reserve(account, name, None);
-        for version in entry.all_versions() {
-            self.announce(version, None);
-        }
-        Ok(())
-    }
-
     /// Waits for the changes that are being made; later ones are refused. Before the store is closed.
     pub async fn close(&self) {
         self.0.tasks.close();
@@ -459,6 +357,17 @@ impl FunctionRegistry {
     fn entry(&self, account: AccountId, name: &FunctionName) -> Result<Entry, FunctionError> {
         let entry = self.index().get(account, name).cloned();
         entry.ok_or_else(|| FunctionError::NotFound { arn: self.arn(account, name) })
+    }
+
+    /// A look at something of a function.
+    fn look<T>(
+        &self,
+        reference: &FunctionReference,
+        look: impl FnOnce(&Entry) -> T,
+    ) -> Result<T, FunctionError> {
+        let account = self.account_of(reference)?;
+        let found = self.index().get(account, reference.name()).map(look);
+        found.ok_or_else(|| FunctionError::NotFound { arn: self.arn(account, reference.name()) })
     }
 
     /// The function of a reference whose qualifier, if it has one, is `$LATEST`.

@@ -107,7 +107,7 @@ impl Reader<'_> {
     async fn read_what_belongs_to(&self, entries: &mut Entries) -> Result<(), FunctionError> {
         for stored in self.store.scan_all::<VersionRecord>("") {
             let stored = stored?;
-            let (entry, qualifier) = owner(entries, &stored)?;
+            let Some((entry, qualifier)) = self.owner(entries, &stored).await? else { continue };
             let Some(Qualifier::Version(Version::Number(number))) = qualifier else {
                 return Err(damaged(&stored).into());
             };
@@ -116,23 +116,41 @@ impl Reader<'_> {
         }
         for stored in self.store.scan_all::<AliasRecord>("") {
             let stored = stored?;
-            let (entry, qualifier) = owner(entries, &stored)?;
+            let Some((entry, qualifier)) = self.owner(entries, &stored).await? else { continue };
             let Some(Qualifier::Alias(name)) = qualifier else { return Err(damaged(&stored).into()) };
             let alias = Alias::of_record(&entry.latest.arn, name.clone(), &stored);
             entry.aliases.insert(name, Arc::new(alias));
         }
         for stored in self.store.scan_all::<Policy>("") {
             let stored = stored?;
-            let (entry, qualifier) = owner(entries, &stored)?;
+            let Some((entry, qualifier)) = self.owner(entries, &stored).await? else { continue };
             entry.policies.insert(qualifier, Arc::new(stored.into_value()));
         }
         for stored in self.store.scan_all::<EventInvokeConfig>("") {
             let stored = stored?;
-            let (entry, qualifier) = owner(entries, &stored)?;
+            let Some((entry, qualifier)) = self.owner(entries, &stored).await? else { continue };
             let qualifier = qualifier.ok_or_else(|| damaged(&stored))?;
             entry.event_configs.insert(qualifier, Arc::new(stored.into_value()));
         }
         Ok(())
+    }
+
+    /// The function that a record belongs to. Without one, the daemon died while it deleted a function: then the record
+    /// goes, too.
+    async fn owner<'e, R: Record>(
+        &self,
+        entries: &'e mut Entries,
+        stored: &Stored<R>,
+    ) -> Result<Option<(&'e mut Entry, Option<Qualifier>)>, StoreError> {
+        let (account, name, qualifier) = parse_key(stored.key()).ok_or_else(|| damaged(stored))?;
+        match entries.get_mut(&(account, name)) {
+            Some(entry) => Ok(Some((entry, qualifier))),
+            None => {
+                tracing::info!(tree = R::TREE, key = stored.key(), "removing what a deleted function left");
+                self.store.delete::<R>(stored.key()).await?;
+                Ok(None)
+            }
+        }
     }
 
     async fn version(&self, arn: FunctionArn, version: Version, record: &VersionRecord) -> FunctionVersion {
@@ -147,16 +165,6 @@ impl Reader<'_> {
         }
         FunctionVersion::of_record(arn, version, record, failed)
     }
-}
-
-/// The function that a record belongs to. There always is one: what belongs to it is deleted with it.
-fn owner<'a, R: Record>(
-    entries: &'a mut Entries,
-    stored: &Stored<R>,
-) -> Result<(&'a mut Entry, Option<Qualifier>), StoreError> {
-    let (account, name, qualifier) = parse_key(stored.key()).ok_or_else(|| damaged(stored))?;
-    let entry = entries.get_mut(&(account, name)).ok_or_else(|| damaged(stored))?;
-    Ok((entry, qualifier))
 }
 
 fn damaged<R: Record>(stored: &Stored<R>) -> StoreError {

@@ -13,11 +13,11 @@ use super::*;
 use crate::{
     clock::{Clock as _, FixedClock},
     functions::{
-        CompatibleRuntime, CreateAlias, Description, Destinations, ErrorKind, EventInvokeSettings,
-        LayerVersion, LayerVersionArn, PackageError, PackageLimits, PublishLayer, Routing, Settings,
-        Statement, Tags, UpdateAlias, UpdateConfiguration,
+        CompatibleRuntime, CreateAlias, Description, Destinations, ErrorKind, EventInvokeConfig,
+        EventInvokeSettings, LayerVersion, LayerVersionArn, PackageError, PackageLimits, Policy,
+        PublishLayer, Routing, Settings, Statement, Tags, UpdateAlias, UpdateConfiguration,
     },
-    store::{Sha256Digest, StoreOptions},
+    store::{Record, Sha256Digest, StoreOptions},
 };
 
 struct World {
@@ -96,7 +96,8 @@ impl World {
 
 async fn open(directory: &Path, clock: &Arc<FixedClock>) -> (Store, FunctionRegistry) {
     let store = Store::open(&StoreOptions::new(directory)).unwrap();
-    let limits = PackageLimits { max_zip_bytes: 100_000, ..PackageLimits::default() };
+    let limits =
+        PackageLimits { max_zip_bytes: 100_000, max_unpacked_bytes: 3_000, ..PackageLimits::default() };
     let packages = PackageStore::open(directory.join("packages"), limits).unwrap();
     let options = RegistryOptions::default();
     let registry = FunctionRegistry::open(store.clone(), packages, clock.clone(), options).await.unwrap();
@@ -787,7 +788,7 @@ async fn an_alias_leads_to_its_version_wherever_a_name_does() {
         world.registry.update_alias(&reference("hello"), live.name.clone(), move_it).await.unwrap_err();
     assert!(matches!(stale, FunctionError::PreconditionFailed { .. }), "{stale:?}");
     let told = world.registry.delete(&reference("hello:2"), None).await.unwrap_err().to_string();
-    assert_eq!(told, "Unable to delete version 2 because the following aliases reference it: [live]");
+    assert_eq!(told, "Unable to delete version because the following aliases reference it: [live]");
     let world = world.reopened().await;
     assert_eq!(*world.registry.alias(&reference("hello"), &live.name).unwrap(), *moved);
     world.registry.delete_alias(&reference("hello"), live.name.clone()).await.unwrap();
@@ -1076,7 +1077,7 @@ async fn nothing_that_belonged_to_a_function_stays_when_it_is_deleted() {
     world.registry.delete(&reference("hello"), None).await.unwrap();
     let world = world.reopened().await;
     let store = &world.store;
-    assert_eq!(store.scan_all::<VersionRecord>("").count(), 0);
+    assert_eq!(store.scan_all::<record::VersionRecord>("").count(), 0);
     assert_eq!(store.scan_all::<record::AliasRecord>("").count(), 0);
     assert_eq!(store.scan_all::<Policy>("").count(), 0);
     assert_eq!(store.scan_all::<EventInvokeConfig>("").count(), 0);
@@ -1224,4 +1225,85 @@ async fn who_may_use_a_layer_version_is_in_its_policy() {
         world.registry.layer_policy(&missing).unwrap_err().to_string(),
         "Layer version arn:aws:lambda:us-east-1:000000000000:layer:tools:9 does not exist."
     );
+}
+
+#[tokio::test]
+async fn code_and_layers_together_have_a_limit() {
+    let world = World::new().await;
+    let layer = publish_layer(&world, "tools", &"l".repeat(2_000)).await.unwrap();
+    world.create("hello", &archive("small")).await.unwrap();
+    world
+        .configure(UpdateConfiguration { layers: Some(vec![layer.arn.clone()]), ..Default::default() })
+        .await;
+    let code = world.upload(&archive(&"c".repeat(1_001))).await;
+    let error =
+        world.registry.update_code(&reference("hello"), UpdateCode::default(), code).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Function code combined with layers exceeds the maximum allowed size of 3000 bytes. The actual size is 3001 \
+         bytes."
+    );
+    let code = world.upload(&archive(&"d".repeat(1_001))).await;
+    let layered = CreateFunction { layers: vec![layer.arn.clone()], ..function("other") };
+    assert!(world.registry.create(layered, code).await.is_err());
+    world.recode(&archive(&"c".repeat(1_000))).await;
+}
+
+#[tokio::test]
+async fn what_a_killed_deletion_leaves_is_removed_at_the_next_start() {
+    let world = World::new().await;
+    let left = record::AliasRecord {
+        version: Version::Latest,
+        routing: None,
+        description: Description::default(),
+        revision_id: RevisionId::random(),
+    };
+    world.store.put("000000000000/gone/live", &left).await.unwrap();
+    let world = world.reopened().await;
+    assert_eq!(world.store.scan_all::<record::AliasRecord>("").count(), 0);
+}
+
+#[tokio::test]
+async fn a_function_of_the_first_schema_is_there_after_the_daemon_was_replaced() {
+    /// What the first schema had.
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct First(serde_json::Value);
+    impl Record for First {
+        const TREE: &'static str = "functions";
+        const SCHEMA_VERSION: u16 = 1;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(FixedClock::at(datetime!(2025-01-02 03:04:05 UTC)));
+    let bytes = archive("old");
+    {
+        let store = Store::open(&StoreOptions::new(directory.path())).unwrap();
+        let mut writer = store.blobs().writer(100_000).await.unwrap();
+        writer.append(bytes.clone().into()).await.unwrap();
+        let (package, code_size) = writer.finish().await.unwrap();
+        let first = First(serde_json::json!({
+            "revision_id": "0d5bd5a1-ce19-4bdd-8f31-4d0a4d1f7d1e",
+            "runtime": "python3.13",
+            "handler": "app.handler",
+            "role": null,
+            "description": "old",
+            "timeout": 7,
+            "memory": 256,
+            "ephemeral_storage": 1024,
+            "environment": { "KEY": "value" },
+            "package": package,
+            "code_size": code_size,
+            "last_modified": "2025-01-02T03:04:05Z",
+        }));
+        store.put("000000000000/hello", &first).await.unwrap();
+        store.close().await;
+    }
+    let (store, registry) = open(directory.path(), &clock).await;
+    let world = World { registry, store, clock, directory };
+    let hello = world.registry.resolve(&reference("hello"), None).unwrap();
+    assert_eq!((hello.timeout.get(), hello.memory.get(), &hello.state), (7, 256, &State::Active));
+    assert_eq!(hello.variables().collect::<Vec<_>>(), [("KEY", "value")]);
+    assert_eq!(publish(&world).await.version.to_string(), "1");
+    let changed = world.configure(memory(512)).await;
+    let world = world.reopened().await;
+    assert_eq!(*world.registry.resolve(&reference("hello"), None).unwrap(), *changed);
 }

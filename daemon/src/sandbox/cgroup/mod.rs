@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-pub use parents::{CgroupDriver, remove_parents, tenant_parent};
+pub use parents::{CgroupDriver, keep_freezer_switched_on, remove_parents, tenant_parent};
 
 /// The period over which a CPU share is counted, in microseconds. Shorter than the kernel's default of 100 ms, so that
 /// a small function that used its share up waits 20 ms at the most.
@@ -130,14 +130,15 @@ impl CgroupHost {
         }
     }
 
-    /// Whether the freezer can be written from here.
+    /// Whether what freezes and limits sandboxes can be written from here.
     #[must_use]
-    pub fn can_freeze(&self) -> bool {
-        let root = match self {
-            Self::V1(trees) => &trees.freezer,
-            Self::V2(tree) => &tree.root,
-        };
-        rustix_access(root)
+    pub fn can_write(&self) -> bool {
+        match self {
+            Self::V1(trees) => {
+                [&trees.freezer, &trees.memory, &trees.cpu].into_iter().all(|tree| is_writable(tree))
+            }
+            Self::V2(tree) => is_writable(&tree.root),
+        }
     }
 
     /// The cgroup of a container, through its first process.
@@ -156,7 +157,7 @@ impl CgroupHost {
 }
 
 /// Whether a directory's file system can be written: it may be mounted read-only in a container.
-fn rustix_access(directory: &Path) -> bool {
+fn is_writable(directory: &Path) -> bool {
     nix::unistd::access(directory, nix::unistd::AccessFlags::W_OK).is_ok()
 }
 
@@ -236,6 +237,14 @@ impl Cgroup {
         }
     }
 
+    /// Its processes, as this side of the container numbers them.
+    ///
+    /// # Errors
+    /// If they can't be listed.
+    pub fn processes(&self) -> Result<Vec<i32>, CgroupError> {
+        either!(self, cgroup => cgroup.processes())
+    }
+
     /// Bytes of memory in use.
     ///
     /// # Errors
@@ -266,6 +275,18 @@ impl Cgroup {
     /// If the limit can't be written, or more is in use than can be freed.
     pub fn set_memory_limit(&self, bytes: u64) -> Result<(), CgroupError> {
         either!(self, cgroup => cgroup.set_memory_limit(bytes))
+    }
+
+    /// Sets how many bytes may be in swap. On version 1 nothing is to be done: there memory and swap together have one limit,
+    /// and nothing moves to swap without being told to as long as the limit is not reached.
+    ///
+    /// # Errors
+    /// If the limit can't be written.
+    pub fn allow_swap(&self, bytes: u64) -> Result<(), CgroupError> {
+        match &self.0 {
+            Inner::V1(_) => Ok(()),
+            Inner::V2(cgroup) => cgroup.allow_swap(bytes),
+        }
     }
 
     /// Forgets what [`Cgroup::memory_peak`] was so far. Where the kernel can't (version 2 before Linux 6.12), the peak stays

@@ -76,7 +76,9 @@ impl Cgroup {
             return Ok(None);
         };
         Ok(Some(Self {
-            state: CgroupFile::open(freezer.join("freezer.state"), true)?,
+            // Where it can't be written, Docker freezes.
+            state: CgroupFile::open(freezer.join("freezer.state"), true)
+                .or_else(|_| CgroupFile::open(freezer.join("freezer.state"), false))?,
             memory_peak: CgroupFile::open(memory.join("memory.max_usage_in_bytes"), false)?,
             oom: CgroupFile::open(memory.join("memory.oom_control"), false)?,
             freezer,
@@ -103,7 +105,7 @@ impl Cgroup {
             // One that died meanwhile is as good as killed.
             let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
         }
-        if !processes.is_empty() {
+        if !processes.is_empty() && self.state.is_writable() {
             // The cgroup goes with its last process.
             if let Err(error) = self.thaw()
                 && !file::processes(&self.freezer)?.is_empty()
@@ -121,6 +123,10 @@ impl Cgroup {
                 .map_or(true, |status| has_pending_kill(&status))
         });
         Ok(pending)
+    }
+
+    pub(super) fn processes(&self) -> Result<Vec<i32>, CgroupError> {
+        file::processes(&self.freezer)
     }
 
     pub(super) fn memory_used(&self) -> Result<u64, CgroupError> {

@@ -44,7 +44,8 @@ impl Cgroup {
         let directory = tree.root.join(path.trim_start_matches('/'));
         let open = |name: &str, write| CgroupFile::open(directory.join(name), write);
         Ok(Some(Self {
-            freeze: open("cgroup.freeze", true)?,
+            // Where it can't be written, Docker freezes.
+            freeze: open("cgroup.freeze", true).or_else(|_| open("cgroup.freeze", false))?,
             events: open("cgroup.events", false)?,
             memory_peak: open("memory.peak", true).or_else(|_| open("memory.peak", false)).ok(),
             memory_events: open("memory.events", false)?,
@@ -80,6 +81,10 @@ impl Cgroup {
         Ok(processes.len())
     }
 
+    pub(super) fn processes(&self) -> Result<Vec<i32>, CgroupError> {
+        file::processes(&self.directory)
+    }
+
     pub(super) fn memory_used(&self) -> Result<u64, CgroupError> {
         file::number(self.directory.join("memory.current"))
     }
@@ -97,6 +102,12 @@ impl Cgroup {
     }
 
     /// Since Linux 6.12, for the file description that writes. Source: the kernel's admin-guide/cgroup-v2.rst, memory.peak.
+    /// Not there if the kernel does not account swap: then nothing is limited, and nothing has to be.
+    pub(super) fn allow_swap(&self, bytes: u64) -> Result<(), CgroupError> {
+        let path = self.directory.join("memory.swap.max");
+        if path.exists() { file::write(path, &bytes.to_string()) } else { Ok(()) }
+    }
+
     pub(super) fn reset_memory_peak(&self) -> Result<(), CgroupError> {
         if let Some(peak) = &self.memory_peak
             && peak.is_writable()

@@ -1,7 +1,7 @@
 //! From a sandbox without a function to one whose function is about to initialise.
 //!
 //! This is what a cold start costs where a sandbox stands ready: limits written, code mounted, one line sent, tasks let
-//! go. Nothing in it asks Docker.
+//! go. Nothing in it asks Docker, where the daemon can write cgroups.
 
 use std::{
     collections::BTreeMap,
@@ -16,13 +16,14 @@ use super::{DEFAULT_DISK_MB, LaunchError, Prepared, TMP, blocking, control_error
 use crate::{
     runtime_api::{self, RuntimeCall},
     sandbox::{
-        cgroup::{self, Cgroup},
+        cgroup::Cgroup,
         container::{LAYER_ROOT, TASK_ROOT},
-        control::{Control, Order, Program},
+        control::{Control, Entry, Order, Program},
         host::Host,
+        limits::{LimitError, Limits},
         output::Output,
         pool::Assignment,
-        spec::SandboxSpec,
+        spec::{EntryPoint, SandboxSpec},
     },
 };
 
@@ -40,14 +41,14 @@ pub(in crate::sandbox) async fn furnish(
     host: &Arc<Host>,
     assignment: &Assignment,
     prepared: Prepared,
+    limits: &Limits,
 ) -> Result<Furnished, LaunchError> {
     let Prepared { cgroup, mut control, output, calls, namespaces } = prepared;
     let spec = &assignment.spec;
-    cgroup.set_memory_limit(u64::from(spec.memory_mb) << 20)?;
-    // As on Lambda, a small function's share applies from the first invocation on (see `owner`).
-    cgroup.set_cpu_quota(cgroup::cpu_quota(spec.memory_mb).max(cgroup::CPU_PERIOD_US))?;
-    // What was in use before there was a function is not its doing.
-    cgroup.reset_memory_peak()?;
+    limits.of_init(spec.memory_mb).await.map_err(|error| match error {
+        LimitError::Cgroup(error) => LaunchError::Cgroup(error),
+        LimitError::Engine(error) => LaunchError::Engine(error),
+    })?;
     let log = host.logs.stream(&spec.log_group, &assignment.log_stream)?;
     let output = output.into_output(log, Arc::clone(&host.clock), host.settings.log_invocation_limit);
     move_in(host, spec, namespaces).await?;
@@ -81,10 +82,15 @@ async fn move_in(
 
 fn start<'a>(spec: &'a SandboxSpec, environment: &'a BTreeMap<String, String>) -> Order<'a> {
     let handler = spec.handler.as_str();
-    let command = spec.entrypoint.iter().map(String::as_str).chain([handler]).collect();
+    let entry = match &spec.entrypoint {
+        EntryPoint::Client(client) => {
+            Entry::Command(client.iter().map(String::as_str).chain([handler]).collect())
+        }
+        EntryPoint::Bootstrap(paths) => Entry::Bootstrap(paths),
+    };
     let is_up = spec.base.prestart.is_some() && spec.suits_prestart;
     Order::Start {
-        program: Program { command, environment, working_directory: TASK_ROOT },
+        program: Program { entry, environment, working_directory: TASK_ROOT },
         arguments: is_up.then(|| vec![handler]),
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     sandbox::{
         cgroup::{self, Cgroup},
         container::{ContainerSpec, TASK_ROOT},
-        control::{Control, Order, Program},
+        control::{Control, Entry, Order, Program},
         engine::EngineError,
         host::Host,
         output::OutputPipe,
@@ -147,7 +147,7 @@ async fn come_up(
 fn prestart(base: &Base) -> Option<Order<'_>> {
     let command = base.prestart.as_ref()?;
     Some(Order::Prestart(Program {
-        command: command.iter().map(String::as_str).collect(),
+        entry: Entry::Command(command.iter().map(String::as_str).collect()),
         environment: &base.environment,
         working_directory: TASK_ROOT,
     }))

@@ -164,18 +164,19 @@ impl Sandbox<'_> {
             self.output.platform(line);
         }
         self.output.platform(report::end(request_id));
+        let init = self.init.take();
         let report = Report {
             request_id,
             duration,
             memory_mb: self.spec.memory_mb,
             memory_peak: self.memory_peak(),
-            init: self.init.take(),
+            init,
             failure,
             in_init: false,
         };
         self.output.platform(report.line());
         let result = answer.map_err(|failure| FunctionError { payload: failure.payload(request_id) });
-        Outcome { result, tail: self.output.take_tail() }
+        Outcome { result, tail: self.output.take_tail(), init }
     }
 }
 

@@ -8,7 +8,6 @@ use super::{End, Sandbox, kill, waiting::Waiting};
 use crate::{
     runtime_api::{RequestId, RuntimeCall, Verdict},
     sandbox::{
-        cgroup,
         control::Ended,
         engine::EngineError,
         job::{Failure, FunctionError, Outcome},
@@ -44,7 +43,7 @@ impl<'a> Initialising<'a> {
                         sandbox.init = Some(started.elapsed());
                         sandbox.output.end();
                         let _ = sandbox.output.take_tail();
-                        if let Err(error) = sandbox.cgroup.set_cpu_quota(cgroup::cpu_quota(sandbox.spec.memory_mb)) {
+                        if let Err(error) = sandbox.limits.of_calls(sandbox.spec.memory_mb).await {
                             tracing::error!(%error, "a sandbox's CPU share could not be set");
                             return Err(End::Died("its CPU share could not be set"));
                         }
@@ -140,6 +139,6 @@ impl InitFailure {
             .line(),
         );
         let payload = self.failure.payload(request_id);
-        Outcome { result: Err(FunctionError { payload }), tail: output.take_tail() }
+        Outcome { result: Err(FunctionError { payload }), tail: output.take_tail(), init: Some(self.init) }
     }
 }

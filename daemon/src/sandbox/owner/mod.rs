@@ -20,6 +20,7 @@ mod finishing;
 mod grace;
 mod initialising;
 mod ready;
+mod reclaim;
 mod standstill;
 mod waiting;
 
@@ -39,6 +40,7 @@ use super::{
     host::Host,
     job::{Failure, Job, JobError},
     launch::{self, Ground, LaunchError},
+    limits::Limits,
     output::Output,
     pool::{AcquireError, Member, Pool},
     spec::SandboxSpec,
@@ -132,6 +134,7 @@ struct Sandbox<'a> {
     spec: Arc<SandboxSpec>,
     jobs: &'a mut mpsc::Receiver<Job>,
     freezer: Freezer,
+    limits: Limits,
     grace: Grace,
     cgroup: Arc<cgroup::Cgroup>,
     control: Control,

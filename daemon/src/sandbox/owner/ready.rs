@@ -15,6 +15,7 @@ use crate::sandbox::{
     host::Host,
     job::Job,
     launch::{self, Furnished, Prepared},
+    limits::Limits,
     pool::{Member, Pool},
 };
 
@@ -25,6 +26,7 @@ pub(super) struct Ready<'a> {
     member: &'a Arc<Member>,
     jobs: &'a mut mpsc::Receiver<Job>,
     freezer: Freezer,
+    limits: Limits,
     prepared: Prepared,
 }
 
@@ -36,19 +38,22 @@ impl<'a> Ready<'a> {
         prepared: Prepared,
     ) -> Self {
         let host = pool.host();
-        let freezer = match (host.freezer, member.container.get()) {
-            (FreezerKind::Engine, Some(container)) => {
-                Freezer::Engine { engine: Arc::clone(&host.engine), container: container.clone() }
+        let (freezer, limits) = match (host.freezer, member.container.get()) {
+            (FreezerKind::Engine, Some(container)) => (
+                Freezer::Engine { engine: Arc::clone(&host.engine), container: container.clone() },
+                Limits::Engine { engine: Arc::clone(&host.engine), container: container.clone() },
+            ),
+            _ => {
+                (Freezer::Cgroup(Arc::clone(&prepared.cgroup)), Limits::Cgroup(Arc::clone(&prepared.cgroup)))
             }
-            _ => Freezer::Cgroup(Arc::clone(&prepared.cgroup)),
         };
-        Self { pool, host, member, jobs, freezer, prepared }
+        Self { pool, host, member, jobs, freezer, limits, prepared }
     }
 
     /// Waits for a function and gives the sandbox to it. From here on it never serves another.
     pub(super) async fn wait(mut self) -> Result<Sandbox<'a>, End> {
         let standstill = self.stand_by().await?;
-        let Self { pool, host, member, jobs, freezer, prepared } = self;
+        let Self { pool, host, member, jobs, freezer, limits, prepared } = self;
         let Some(assignment) = member.assignment() else {
             return Err(End::Died("it was assigned without a function"));
         };
@@ -58,7 +63,7 @@ impl<'a> Ready<'a> {
             return Err(End::Died("a process of it was killed while it was frozen"));
         }
         let Furnished { cgroup, control, output, calls } =
-            launch::furnish(host, assignment, prepared).await.map_err(End::Launch)?;
+            launch::furnish(host, assignment, prepared, &limits).await.map_err(End::Launch)?;
         if is_frozen && let Err(error) = freezer.thaw().await {
             tracing::error!(%error, "a sandbox could not be thawed and is destroyed");
             return Err(End::Died("it could not be thawed"));
@@ -72,6 +77,7 @@ impl<'a> Ready<'a> {
             spec,
             jobs,
             freezer,
+            limits,
             grace,
             cgroup,
             control,
@@ -84,7 +90,8 @@ impl<'a> Ready<'a> {
     /// Waits for the assignment: running until the runtime is up, frozen from then on.
     async fn stand_by(&mut self) -> Result<Option<Standstill>, End> {
         let mut standstill = None;
-        if self.member.base.prestart.is_none() {
+        // With nothing to bring up it is up at once; and if a call waited for it, it has its function by now.
+        if self.member.base.prestart.is_none() && !self.member.assigned.is_cancelled() {
             standstill = Some(self.is_up()?);
         }
         let limit = Instant::now() + self.host.settings.init_timeout;
@@ -132,7 +139,8 @@ impl<'a> Ready<'a> {
 
     fn stepped(&self, step: Step) -> Result<(), End> {
         match step {
-            Step::Pending => {}
+            // One that stands ready never rests: it is there to be quick.
+            Step::Pending | Step::Resting => {}
             Step::Settled => {
                 let used = self.prepared.cgroup.memory_used().unwrap_or(0);
                 self.pool.measured(&self.member.id, used);

@@ -7,6 +7,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     End, Sandbox,
     busy::{Busy, Delivery},
+    reclaim::Reclaim,
     standstill::{Standstill, Step},
 };
 use crate::{
@@ -46,7 +47,10 @@ impl<'a> Waiting<'a> {
             return Err(End::Stopped);
         }
         let offered = Instant::now();
-        let mut standstill = Standstill::after(sandbox.grace.length());
+        let mut standstill =
+            Standstill::after(sandbox.grace.length()).resting_after(sandbox.host.settings.reclaim_after);
+        // Dropped, and thereby stopped, as soon as there is a job.
+        let mut reclaim = None;
         let idle_timeout = sandbox.host.settings.idle_timeout;
         let mut expires = offered + idle_timeout;
         let job = loop {
@@ -72,6 +76,13 @@ impl<'a> Waiting<'a> {
                 () = standstill.due() => {
                     let step = standstill.step(&sandbox.freezer).await.map_err(super::not_frozen)?;
                     sandbox.stepped(step)?;
+                    if step == Step::Resting {
+                        reclaim = Some(Reclaim::begin(sandbox.host, &sandbox.cgroup, sandbox.spec.memory_mb));
+                    }
+                }
+                () = done(reclaim.as_mut()) => {
+                    reclaim = None;
+                    sandbox.measure();
                 }
                 () = tokio::time::sleep_until(expires) => {
                     if sandbox.pool.expire(id) {
@@ -96,10 +107,9 @@ impl<'a> Waiting<'a> {
 impl<'a> Sandbox<'a> {
     fn stepped(&self, step: Step) -> Result<(), End> {
         match step {
-            Step::Pending => Ok(()),
+            Step::Pending | Step::Resting => Ok(()),
             Step::Settled => {
-                let used = self.cgroup.memory_used().unwrap_or(u64::from(self.spec.memory_mb) << 20);
-                self.pool.measured(&self.member.id, used);
+                self.measure();
                 Ok(())
             }
             Step::Stuck if self.pool.expire(&self.member.id) => {
@@ -109,6 +119,12 @@ impl<'a> Sandbox<'a> {
             // Given to a call in this moment, which takes it as it is.
             Step::Stuck => Ok(()),
         }
+    }
+
+    /// Tells the pool how much memory it really has.
+    fn measure(&self) {
+        let used = self.cgroup.memory_used().unwrap_or(u64::from(self.spec.memory_mb) << 20);
+        self.pool.measured(&self.member.id, used);
     }
 
     /// Everything that has to stand before the function's time runs.
@@ -130,5 +146,13 @@ impl<'a> Sandbox<'a> {
         });
         let (deadline, oom_kills) = (started + spec.timeout, self.oom_kills());
         (Busy { sandbox: self, request_id, started, deadline, reply, oom_kills }, event)
+    }
+}
+
+/// Waits until memory has been given back; for ever if none is.
+async fn done(reclaim: Option<&mut Reclaim>) {
+    match reclaim {
+        Some(reclaim) => reclaim.done().await,
+        None => std::future::pending().await,
     }
 }
