@@ -34,10 +34,10 @@ def handler(event, context):
 """
 
 
-def client(service, key="test", secret="test", region=REGION, **more):
+def client(validates):
     return boto3.client(
-        service, endpoint_url=ENDPOINT, region_name=region, aws_access_key_id=key, aws_secret_access_key=secret,
-        config=Config(retries={"max_attempts": 0}, read_timeout=60), **more)
+        "lambda", endpoint_url=ENDPOINT, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test",
+        config=Config(retries={"max_attempts": 0}, read_timeout=60, parameter_validation=validates))
 
 
 def package(source=HANDLER, name="app.py"):
@@ -62,10 +62,9 @@ def refused(call, code, status, text=None, **arguments):
 
 class Walk:
     def __init__(self):
-        self.api = client("lambda")
+        self.api = client(validates=True)
         # Constraints are for the server to find out, so the client must not.
-        self.raw = client("lambda")
-        self.raw.meta.config.parameter_validation = False
+        self.raw = client(validates=False)
         self.watch = Watch(self.api)
         self.package = package()
         self.name = f"walk-{uuid.uuid4().hex[:8]}"

@@ -52,9 +52,21 @@ impl Remains {
             mounts: both(&self.mounts, &earlier.mounts),
             loop_devices: both(&self.loop_devices, &earlier.loop_devices),
             directories: both(&self.directories, &earlier.directories),
-            cgroups: both(&self.cgroups, &earlier.cgroups),
+            cgroups: both(&self.cgroups, &earlier.cgroups)
+                .into_iter()
+                .filter(|directory| !holds_freezer_open(directory))
+                .collect(),
         }
     }
+}
+
+/// Whether a cgroup holds the one that every life of a daemon makes anew for itself (see the daemon's
+/// `keep_freezer_switched_on`), and nothing else.
+fn holds_freezer_open(directory: &Path) -> bool {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let below: Vec<_> =
+        entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name()).collect();
+    below == ["always-frozen"]
 }
 
 fn mounts_naming(part: &str) -> BTreeSet<String> {

@@ -92,7 +92,7 @@ async fn its_tasks_stop_between_calls_and_go_on_with_the_next() {
     let between = ticks(&second, "before") - ticks(&first, "after");
     assert!((0..100).contains(&between), "{between} ticks between the calls");
     let within = ticks(&second, "after") - ticks(&second, "before");
-    assert!(within >= 5, "{within} ticks within the second call");
+    assert!(within >= 1, "{within} ticks within the second call");
 }
 
 #[tokio::test]

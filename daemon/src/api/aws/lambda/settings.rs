@@ -1,0 +1,176 @@
+//! A function's settings, as requests have them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::input::Checks;
+use crate::{
+    api::aws::error::AwsError,
+    functions::{
+        self, DeadLetterArn, EphemeralStorageMb, InvalidField, KmsKeyArn, LayerVersionArn, LoggingChange,
+        LoggingConfig, MemoryMb, RoleArn, Settings, SnapStart, TimeoutSeconds, TracingMode,
+        UpdateConfiguration, VpcConfig,
+    },
+};
+
+/// The settings in a request that creates a function or changes one.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct SettingsInput {
+    runtime: Option<String>,
+    pub(super) role: Option<String>,
+    handler: Option<String>,
+    description: Option<String>,
+    timeout: Option<i64>,
+    memory_size: Option<i64>,
+    vpc_config: Option<VpcInput>,
+    dead_letter_config: Option<DeadLetterInput>,
+    environment: Option<EnvironmentInput>,
+    #[serde(rename = "KMSKeyArn")]
+    kms_key_arn: Option<String>,
+    tracing_config: Option<TracingInput>,
+    layers: Option<Vec<String>>,
+    ephemeral_storage: Option<SizeInput>,
+    snap_start: Option<SnapStartInput>,
+    logging_config: Option<LoggingInput>,
+    file_system_configs: Option<Vec<serde_json::Value>>,
+    image_config: Option<serde_json::Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct VpcInput {
+    subnet_ids: Option<Vec<String>>,
+    security_group_ids: Option<Vec<String>>,
+    ipv6_allowed_for_dual_stack: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct DeadLetterInput {
+    target_arn: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct EnvironmentInput {
+    variables: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct TracingInput {
+    mode: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct SizeInput {
+    size: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct SnapStartInput {
+    apply_on: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct LoggingInput {
+    log_format: Option<String>,
+    application_log_level: Option<String>,
+    system_log_level: Option<String>,
+    log_group: Option<String>,
+}
+
+/// The settings that a request names, checked.
+pub(super) fn changes(input: SettingsInput, checks: &mut Checks) -> UpdateConfiguration {
+    if input.file_system_configs.is_some_and(|configs| !configs.is_empty()) {
+        let _ = checks.take::<()>(Err(InvalidField::new(
+            "file_system_configs",
+            "thawd has no file systems to mount: leave FileSystemConfigs out.",
+        )));
+    }
+    if input.image_config.is_some_and(|config| config.as_object().is_none_or(|config| !config.is_empty())) {
+        let _ = checks.take::<()>(Err(InvalidField::new(
+            "image_config",
+            "ImageConfig is for functions with packageType Image, which thawd does not serve yet.",
+        )));
+    }
+    UpdateConfiguration {
+        role: input.role.map(|role| checks.parse::<RoleArn>(&role)),
+        runtime: checks.optional(input.runtime.as_deref()),
+        handler: checks.optional(input.handler.as_deref()),
+        description: checks.optional(input.description.as_deref()),
+        timeout: checks.number::<TimeoutSeconds>("timeout", input.timeout),
+        memory: checks.number::<MemoryMb>("memorySize", input.memory_size),
+        ephemeral_storage: checks.number::<EphemeralStorageMb>(
+            "ephemeralStorage.size",
+            input.ephemeral_storage.unwrap_or_default().size,
+        ),
+        environment: input.environment.and_then(|environment| {
+            checks.take(functions::Environment::try_from(environment.variables.unwrap_or_default()))
+        }),
+        tracing: checks.optional::<TracingMode>(input.tracing_config.unwrap_or_default().mode.as_deref()),
+        dead_letter: input
+            .dead_letter_config
+            .map(|config| checks.unless_empty::<DeadLetterArn>(config.target_arn.as_deref())),
+        vpc: input.vpc_config.and_then(|vpc| {
+            checks.take(VpcConfig::new(
+                &vpc.subnet_ids.unwrap_or_default(),
+                &vpc.security_group_ids.unwrap_or_default(),
+                vpc.ipv6_allowed_for_dual_stack.unwrap_or_default(),
+            ))
+        }),
+        logging: input.logging_config.map(|logging| LoggingChange {
+            format: checks.optional(logging.log_format.as_deref()),
+            application_level: checks.optional(logging.application_log_level.as_deref()),
+            system_level: checks.optional(logging.system_log_level.as_deref()),
+            group: checks.optional(logging.log_group.as_deref()),
+        }),
+        snap_start: checks.optional::<SnapStart>(input.snap_start.unwrap_or_default().apply_on.as_deref()),
+        kms_key: input.kms_key_arn.map(|key| checks.unless_empty::<KmsKeyArn>(Some(&key))),
+        layers: input.layers.and_then(|layers| checks.take(LayerVersionArn::of_list(&layers))),
+        revision_id: None,
+    }
+}
+
+/// The settings of a new function: what must be set, and what a request names beside it.
+pub(super) fn with_changes(
+    mut settings: Settings,
+    change: UpdateConfiguration,
+) -> Result<Settings, AwsError> {
+    let UpdateConfiguration {
+        runtime: _,
+        handler: _,
+        role,
+        description,
+        timeout,
+        memory,
+        ephemeral_storage,
+        environment,
+        tracing,
+        dead_letter,
+        vpc,
+        logging,
+        snap_start,
+        kms_key,
+        layers: _,
+        revision_id: _,
+    } = change;
+    settings.role = role.flatten();
+    settings.description = description.unwrap_or_default();
+    settings.timeout = timeout.unwrap_or_default();
+    settings.memory = memory.unwrap_or_default();
+    settings.ephemeral_storage = ephemeral_storage.unwrap_or_default();
+    settings.environment = environment;
+    settings.tracing = tracing.unwrap_or_default();
+    settings.dead_letter = dead_letter.flatten();
+    settings.vpc = vpc;
+    settings.logging = LoggingConfig::default().changed(logging.unwrap_or_default())?;
+    settings.snap_start = snap_start.unwrap_or_default();
+    settings.kms_key = kms_key.flatten();
+    Ok(settings)
+}
