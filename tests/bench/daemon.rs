@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -35,7 +36,7 @@ pub(crate) struct Daemon {
 #[derive(Debug)]
 struct Process {
     child: Child,
-    home: TempDir,
+    home: Arc<TempDir>,
 }
 
 impl Daemon {
@@ -44,21 +45,35 @@ impl Daemon {
     /// # Errors
     /// If a program is missing or the daemon ends.
     pub(crate) async fn start(settings: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let directory = env::current_exe()?.parent().map(PathBuf::from).unwrap_or_default();
-        let (thawd, init) = (directory.join("thawd"), directory.join("thaw-init"));
-        let profile = if cfg!(debug_assertions) { "" } else { " --release" };
-        ensure!(
-            thawd.is_file(),
-            "there is no {}: run `cargo build{profile} -p thaw-daemon`",
-            thawd.display()
-        );
-        ensure!(
-            init.is_file(),
-            "there is no {}: run `cargo rustc -p thaw-init{profile} -- -C target-feature=+crt-static`",
-            init.display()
-        );
         // Not in memory: a sandbox's /tmp is a disk.
         let home = tempfile::Builder::new().prefix("thaw-bench-").tempdir_in("/var/tmp")?;
+        Self::start_in(Arc::new(home), settings, START_LIMIT).await
+    }
+
+    /// Kills it, which leaves its sandboxes as they are, and starts it again on what it left. The time is until it serves.
+    ///
+    /// # Errors
+    /// If the daemon does not come up again.
+    pub(crate) async fn start_again_after_kill(
+        self,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<(Self, Duration)> {
+        let Self { mut process, channel } = self;
+        drop(channel);
+        process.child.kill()?;
+        process.child.wait()?;
+        let home = Arc::clone(&process.home);
+        let begun = Instant::now();
+        let again = Self::start_in(home, settings, STOP_LIMIT).await?;
+        Ok((again, begun.elapsed()))
+    }
+
+    async fn start_in(
+        home: Arc<TempDir>,
+        settings: &[(&str, &str)],
+        limit: Duration,
+    ) -> anyhow::Result<Self> {
+        let (thawd, init) = programs()?;
         let at = |name: &str| home.path().join(name);
         let log = File::create(at("thawd.log"))?;
         let child = Command::new(&thawd)
@@ -88,7 +103,7 @@ impl Daemon {
             if let Some(status) = process.child.try_wait()? {
                 bail!("thawd ended at its start ({status}):\n{}", process.log());
             }
-            ensure!(begun.elapsed() < START_LIMIT, "thawd does not serve:\n{}", process.log());
+            ensure!(begun.elapsed() < limit, "thawd does not serve:\n{}", process.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -102,6 +117,20 @@ impl Daemon {
         drop(channel);
         process.end().await
     }
+}
+
+/// thawd and its init, beside this program.
+fn programs() -> anyhow::Result<(PathBuf, PathBuf)> {
+    let directory = env::current_exe()?.parent().map(PathBuf::from).unwrap_or_default();
+    let (thawd, init) = (directory.join("thawd"), directory.join("thaw-init"));
+    let profile = if cfg!(debug_assertions) { "" } else { " --release" };
+    ensure!(thawd.is_file(), "there is no {}: run `cargo build{profile} -p thaw-daemon`", thawd.display());
+    ensure!(
+        init.is_file(),
+        "there is no {}: run `cargo rustc -p thaw-init{profile} -- -C target-feature=+crt-static`",
+        init.display()
+    );
+    Ok((thawd, init))
 }
 
 fn at_home(process: &Process, name: &str) -> String {

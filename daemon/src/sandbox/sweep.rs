@@ -5,7 +5,14 @@
 
 use std::{io, os::unix::fs::DirBuilderExt, path::Path};
 
-use super::{cgroup, engine::EngineError, freezer::FreezerKind, host::Host};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{
+    cgroup,
+    engine::{EngineError, LabelledContainer},
+    freezer::FreezerKind,
+    host::Host,
+};
 
 /// What was found and taken away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,24 +47,14 @@ impl Host {
     /// # Errors
     /// If something can't be removed: the daemon must not start work then.
     pub async fn sweep(&self) -> Result<Swept, SweepError> {
-        let mut swept = Swept::default();
-        for container in self.engine.labelled(&self.instance).await? {
-            // A task that version 1 has frozen dies only after a thaw, whoever kills it.
-            if let Some(pid) = container.pid {
-                match self.cgroups.of_container(pid, &container.id) {
-                    Ok(cgroup) => {
-                        if let Err(error) = cgroup.kill_all() {
-                            tracing::warn!(container = container.id, %error, "a left container resists its cgroup");
-                        }
-                    }
-                    Err(error) => {
-                        tracing::debug!(container = container.id, %error, "a left container has no cgroup any more");
-                    }
-                }
-            }
-            self.engine.remove(&container.id).await?;
-            swept.containers += 1;
-        }
+        let left = self.engine.labelled(&self.instance).await?;
+        let mut swept = Swept { containers: left.len(), ..Swept::default() };
+        // A few at a time: one after the other a thousand would take Docker minutes, and at once it misses some.
+        stream::iter(left)
+            .map(|container| self.sweep_container(container))
+            .buffer_unordered(self.settings.concurrent_starts)
+            .try_collect::<()>()
+            .await?;
         swept.directories = empty(&self.sandboxes_dir)?;
         empty(&self.empty_dir)?;
         match self.disks.detach_leaked() {
@@ -72,6 +69,23 @@ impl Host {
             tracing::warn!(%error, "the first freeze and the last thaw on this machine will take a tenth of a millisecond");
         }
         Ok(swept)
+    }
+
+    async fn sweep_container(&self, container: LabelledContainer) -> Result<(), SweepError> {
+        // A task that version 1 has frozen dies only after a thaw, whoever kills it.
+        if let Some(pid) = container.pid {
+            match self.cgroups.of_container(pid, &container.id) {
+                Ok(cgroup) => {
+                    if let Err(error) = cgroup.kill_all() {
+                        tracing::warn!(container = container.id, %error, "a left container resists its cgroup");
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(container = container.id, %error, "a left container has no cgroup any more");
+                }
+            }
+        }
+        Ok(self.engine.remove(&container.id).await?)
     }
 
     /// Removes the cgroups that held the sandboxes of each tenant. Call when no sandbox is left.

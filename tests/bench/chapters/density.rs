@@ -40,13 +40,21 @@ pub(crate) async fn measure(_: &Docker, options: &Options) -> anyhow::Result<Sec
     let thawd = Daemon::start(&settings).await?;
     let client = Client::new(thawd.channel.clone());
     let measured = dense(&client, options).await;
-    let stopping = Instant::now();
+    drop(client);
+    let (mut section, made) = match measured {
+        Ok(measured) => measured,
+        Err(error) => {
+            thawd.stop().await?;
+            return Err(error);
+        }
+    };
+    // Killed, so that the next life finds them all and has to take them away before it serves.
+    let (thawd, recovered) = thawd.start_again_after_kill(&settings).await?;
     thawd.stop().await?;
-    let (mut section, begun) = measured?;
     section.note(format!(
-        "made in {:.0} s, all removed in {:.0} s",
-        begun.as_secs_f64(),
-        stopping.elapsed().as_secs_f64()
+        "made in {:.0} s; serving again {:.0} s after a kill -9, with all of them removed",
+        made.as_secs_f64(),
+        recovered.as_secs_f64()
     ));
     Ok(section)
 }
