@@ -87,7 +87,6 @@ impl Daemon {
             .arg(init)
             .args(["--aws-listen", "127.0.0.1:0"])
             .args(["--docker-socket", &docker::socket(), "--log-format", "text", "--log-level", "info"])
-            .args(["--aws-listen", "none"])
             .args(settings.iter().map(|(name, value)| format!("--{name}={value}")))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
