@@ -86,9 +86,13 @@ impl Engine {
         self.0.remove_container(container, Some(options)).await.expect("remove a container");
     }
 
-    /// Kills a container as `docker kill` does.
+    /// Kills a container as `docker kill` does. Docker 20.10 misses the end of one now and then when others end, too; it is
+    /// dead all the same.
     pub async fn kill(&self, container: &str) {
         let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
-        self.0.kill_container(container, Some(options)).await.expect("kill a container");
+        match self.0.kill_container(container, Some(options)).await {
+            Err(error) if error.to_string().contains("did not receive an exit event") => {}
+            killed => killed.expect("kill a container"),
+        }
     }
 }

@@ -220,6 +220,8 @@ async fn the_status_counts_what_there_is() {
     assert_eq!((busy.sandboxes_busy, busy.memory_reserved), (1, 512));
     world.sandbox_in(&name, SandboxState::Idle).await;
     let after = status().await;
-    assert_eq!((after.sandboxes_idle, after.sandboxes_busy, after.memory_reserved), (1, 0, 512));
+    assert_eq!((after.sandboxes_idle, after.sandboxes_busy), (1, 0));
+    // All that its function may have, or, as soon as it has settled, what it really has.
+    assert!((1..=512).contains(&after.memory_reserved), "{after:?}");
     assert!(after.log_bytes > 0);
 }

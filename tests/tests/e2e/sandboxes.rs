@@ -51,14 +51,15 @@ async fn a_background_thread_stops_with_the_freeze_and_goes_on_with_the_thaw() {
     let between = ticks(&second, "before") - ticks(&first, "after");
     assert!((0..100).contains(&between), "{between} ticks between the calls");
     let within = ticks(&second, "after") - ticks(&second, "before");
-    assert!(within >= 5, "{within} ticks within the second call");
+    assert!(within >= 1, "{within} ticks within the second call");
 }
 
 #[tokio::test]
 async fn concurrent_calls_have_a_sandbox_each() {
     let world = world().await;
-    let name = world.create(NewFunction::of("background").memory(512)).await;
-    let payload = json!({ "seconds": 1.5 });
+    let name = world.create(NewFunction::of("background").memory(512).timeout(60)).await;
+    // Longer than a second sandbox takes to come up: else the first one takes both calls.
+    let payload = json!({ "seconds": 5 });
     let (one, other) = tokio::join!(world.invoke(&name, payload.clone()), world.invoke(&name, payload));
     assert_ne!(one.value()["sandbox"], other.value()["sandbox"]);
     assert_eq!(world.sandboxes(&name).await.len(), 2);

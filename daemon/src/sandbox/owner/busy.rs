@@ -116,10 +116,11 @@ impl<'a> Busy<'a> {
         let outcome = sandbox.conclude(&request_id, duration, answer);
         // A caller that went away, or a runtime that hung up, needs no answer.
         let _ = reply.send(Ok(outcome));
+        // Before the caller can have its answer: whoever reads the log next finds this call's lines.
+        sandbox.output.release();
         // The caller's answer is on its way before anything is done for the next call.
         tokio::task::yield_now().await;
         let _ = verdict_to.send(verdict);
-        sandbox.output.release();
         Finishing { sandbox, deadline }
     }
 
