@@ -13,7 +13,7 @@ mod tests;
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs, io,
+    fmt, fs, io,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
@@ -119,6 +119,15 @@ pub enum KeepAlive {
     Fixed,
     /// The gaps between the calls of its function; the fixed time as long as they say too little.
     Histogram,
+}
+
+impl fmt::Display for KeepAlive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fixed => "fixed",
+            Self::Histogram => "histogram",
+        })
+    }
 }
 
 /// What the defaults depend on.
