@@ -10,8 +10,9 @@ use anyhow::Context;
 use bollard::Docker;
 use tokio::{
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 use crate::{
@@ -121,21 +122,14 @@ async fn play(client: &Client, trace: &Trace, speed: u32) -> anyhow::Result<Play
     for name in &names {
         client.create(name, MEMORY_MB).await?;
     }
-    let mut memory = Memory::default();
-    let mut looks = interval(LOOK);
-    // A look that comes late counts for what it shows, not for those that were missed.
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let ended = CancellationToken::new();
+    // Beside the calls: a look takes longer than they are to be late.
+    let looking = tokio::spawn(look(client.clone(), ended.clone()));
     let begun = Instant::now();
     let (mut calls, mut late) = (JoinSet::new(), Vec::new());
     for call in &trace.calls {
         let moment = begun + call.at / speed;
-        loop {
-            tokio::select! {
-                biased;
-                () = sleep_until(moment) => break,
-                _ = looks.tick() => memory.look(client).await?,
-            }
-        }
+        sleep_until(moment).await;
         late.push(moment.elapsed());
         let (client, name, call) = (client.clone(), names[call.function].clone(), *call);
         calls.spawn(async move {
@@ -158,7 +152,8 @@ async fn play(client: &Client, trace: &Trace, speed: u32) -> anyhow::Result<Play
             None => refused += 1,
         }
     }
-    let [reserved_mb, idle] = memory.means();
+    ended.cancel();
+    let [reserved_mb, idle] = looking.await??;
     Ok(Played { answers, refused, late: Series::of(late)?, reserved_mb, idle })
 }
 
@@ -167,26 +162,16 @@ fn is_refusal(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Status>().is_some_and(|status| status.code() == Code::ResourceExhausted)
 }
 
-/// What thawd had given out, look by look.
-#[derive(Debug, Default)]
-struct Memory {
-    looks: u32,
-    reserved_mb: u64,
-    idle: u64,
-}
-
-impl Memory {
-    async fn look(&mut self, client: &Client) -> anyhow::Result<()> {
+/// What thawd has given out until `ended`, and how many idle sandboxes it has: means.
+async fn look(client: Client, ended: CancellationToken) -> anyhow::Result<[f64; 2]> {
+    let (mut looks, mut reserved_mb, mut idle) = (0_u64, 0, 0);
+    while ended.run_until_cancelled(sleep(LOOK)).await.is_some() {
         let status = client.status().await?;
-        self.looks += 1;
-        self.reserved_mb += status.memory_reserved;
-        self.idle += u64::from(status.sandboxes_idle);
-        Ok(())
+        looks += 1;
+        reserved_mb += status.memory_reserved;
+        idle += u64::from(status.sandboxes_idle);
     }
-
-    fn means(&self) -> [f64; 2] {
-        [self.reserved_mb, self.idle].map(|sum| sum as f64 / f64::from(self.looks.max(1)))
-    }
+    Ok([reserved_mb, idle].map(|sum| sum as f64 / looks.max(1) as f64))
 }
 
 impl Played {
