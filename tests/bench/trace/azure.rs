@@ -14,7 +14,7 @@ use super::{Call, FUNCTIONS, Trace};
 
 /// Functions that are called more often than this, on an average of the hours, are left out: one machine could not serve
 /// them at many times their speed, and they are never cold under any policy.
-const MOST_A_MINUTE: u64 = 4;
+const MOST_A_MINUTE: u64 = 2;
 
 /// Whose calls come at the same second of a minute each time.
 const TIMER: &str = "timer";

@@ -18,9 +18,9 @@ const RARE: usize = FUNCTIONS * 45 / 100 - 2;
 /// More than once a minute: 19 %.
 const BUSY: usize = FUNCTIONS - FUNCTIONS * 81 / 100;
 
-/// Calls of a burst, and the seconds between them.
+/// Calls of a burst, and the seconds between them: longer than a cold start at many times their speed.
 const BURST: std::ops::RangeInclusive<u32> = 3..=12;
-const WITHIN_BURST: f64 = 8.0;
+const WITHIN_BURST: f64 = 30.0;
 
 /// The same for the same seed.
 pub(super) fn trace(length: u32, seed: u64) -> Trace {
@@ -35,7 +35,7 @@ pub(super) fn trace(length: u32, seed: u64) -> Trace {
     calls.sort_unstable();
     let origin = format!(
         "**made up** (seed {seed}) after the shares that \"Serverless in the Wild\" gives of Azure's, not the trace itself: {} timers of 5 \
-         minutes to an hour, {RARE} functions once in 1 to 6 hours by chance, {BUSY} up to 4 times a minute, the others in \
+         minutes to an hour, {RARE} functions once in 1 to 6 hours by chance, {BUSY} once or twice a minute, the others in \
          between, every other one of those in bursts",
         TIMERS.len()
     );
@@ -51,7 +51,7 @@ fn moments(function: usize, end: f64, random: &mut Random) -> Vec<f64> {
     }
     match function - TIMERS.len() {
         ..RARE => random.by_chance((1.0, 6.0), HOUR, end),
-        other if other < RARE + BUSY => random.by_chance((0.25, 1.0), MINUTE, end),
+        other if other < RARE + BUSY => random.by_chance((0.5, 1.0), MINUTE, end),
         other if other % 2 == 0 => random.by_chance((1.0, 60.0), MINUTE, end),
         _ => {
             let bursts = random.by_chance((10.0, 60.0), MINUTE, end);

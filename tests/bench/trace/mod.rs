@@ -23,7 +23,7 @@ pub(crate) struct TraceOptions {
     #[arg(long, value_name = "HOURS", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=24))]
     trace_hours: u32,
     /// How many times faster than they were; a divisor of 600, as thawd has its times in whole seconds.
-    #[arg(long, value_name = "TIMES", default_value_t = 120, value_parser = speed)]
+    #[arg(long, value_name = "TIMES", default_value_t = 60, value_parser = speed)]
     trace_speed: u32,
     /// Another number makes up other calls, or picks other functions.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
