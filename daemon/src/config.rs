@@ -13,7 +13,7 @@ mod tests;
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs, io,
+    fmt, fs, io,
     net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -127,6 +127,15 @@ pub enum KeepAlive {
     Fixed,
     /// The gaps between the calls of its function; the fixed time as long as they say too little.
     Histogram,
+}
+
+impl fmt::Display for KeepAlive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fixed => "fixed",
+            Self::Histogram => "histogram",
+        })
+    }
 }
 
 /// What the defaults depend on.

@@ -35,6 +35,15 @@ pub(crate) struct Client {
     channel: Channel,
 }
 
+/// A call that was answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) time: Duration,
+    /// Its sandbox was made for it, and was not made ahead.
+    pub(crate) is_cold: bool,
+    pub(crate) request_id: String,
+}
+
 impl Client {
     /// On this connection.
     pub(crate) fn new(channel: Channel) -> Self {
@@ -87,6 +96,15 @@ impl Client {
     /// # Errors
     /// If it fails or its answer is not its event.
     pub(crate) async fn invoke(&self, name: &str) -> anyhow::Result<(Duration, String)> {
+        let Answered { time, request_id, .. } = self.call(name).await?;
+        Ok((time, request_id))
+    }
+
+    /// One call, and whether it waited for its sandbox.
+    ///
+    /// # Errors
+    /// If it fails or its answer is not its event. A refusal is a [`tonic::Status`].
+    pub(crate) async fn call(&self, name: &str) -> anyhow::Result<Answered> {
         let mut client = InvocationServiceClient::new(self.channel.clone());
         let request = InvokeRequest {
             function_name: name.to_owned(),
@@ -99,7 +117,7 @@ impl Client {
         let answer = answer?.into_inner();
         ensure!(answer.function_error.is_empty(), "the function failed: {:?}", answer.payload);
         ensure!(is_event(&answer.payload), "the function answered {:?}", answer.payload);
-        Ok((time, answer.request_id))
+        Ok(Answered { time, is_cold: answer.init_duration.is_some(), request_id: answer.request_id })
     }
 
     /// A call of thawd that does nothing.

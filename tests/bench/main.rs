@@ -24,6 +24,7 @@ mod floor;
 mod frozen;
 mod picture;
 mod subject;
+mod trace;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -31,6 +32,7 @@ use anyhow::{Context, ensure};
 use chapters::Chapter;
 use clap::{Parser, ValueEnum};
 use tokio::time::sleep;
+use trace::TraceOptions;
 
 /// The image and the share of CPU of everything that is measured: 1,769 MB is one CPU.
 const RUNTIME: &str = "python3.13";
@@ -64,6 +66,8 @@ struct Options {
     /// How often a call races a freeze.
     #[arg(long, default_value_t = 100_000)]
     races: usize,
+    #[command(flatten)]
+    trace: TraceOptions,
     /// A file for a picture of it, SVG.
     #[arg(long)]
     svg: Option<PathBuf>,

@@ -1,12 +1,14 @@
 //! `thaw admin`.
 
+mod keep_alive;
+
 use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 use thaw_proto::v1::{
-    CollectGarbageRequest, DrainRequest, GetStatusRequest, ListSandboxesRequest, ResumeRequest, Sandbox,
-    SandboxState, StopSandboxRequest,
+    CollectGarbageRequest, DrainRequest, GetStatusRequest, ListKeepAliveRequest, ListSandboxesRequest,
+    ResumeRequest, Sandbox, SandboxState, StopSandboxRequest,
 };
 
 use crate::{
@@ -22,6 +24,12 @@ pub(crate) enum Command {
     /// Show every sandbox.
     Sandboxes {
         /// Only those of this function.
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
+        function: String,
+    },
+    /// Show how long idle sandboxes stay, and what decided it.
+    KeepAlive {
+        /// Only that of this function.
         #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
         function: String,
     },
@@ -59,6 +67,10 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
         Command::Sandboxes { function } => {
             let request = ListSandboxesRequest { function_name: function };
             show_sandboxes(&admin.list_sandboxes(request).await?.into_inner().sandboxes, ui)
+        }
+        Command::KeepAlive { function } => {
+            let request = ListKeepAliveRequest { function_name: function };
+            keep_alive::show(&admin.list_keep_alive(request).await?.into_inner(), ui)
         }
         Command::Stop { id, after_call } => {
             admin.stop_sandbox(StopSandboxRequest { id: id.clone(), after_call }).await?;
@@ -201,7 +213,7 @@ fn show_sandboxes(sandboxes: &[Sandbox], ui: &Ui) -> Result<(), Failure> {
         .map(|sandbox| {
             let name = match sandbox.function_arn.as_str() {
                 "" => format!("({})", sandbox.runtime),
-                arn => arn.split(':').nth(6).unwrap_or(arn).to_owned(),
+                arn => name_in(arn).to_owned(),
             };
             let used = sandbox.memory_used >> 20;
             let memory = match sandbox.memory_size {
@@ -220,6 +232,11 @@ fn show_sandboxes(sandboxes: &[Sandbox], ui: &Ui) -> Result<(), Failure> {
         })
         .collect();
     ui.table(&["id", "function", "state", "for", "calls", "memory", "container"], rows)
+}
+
+/// A function's name of its ARN.
+fn name_in(arn: &str) -> &str {
+    arn.split(':').nth(6).unwrap_or(arn)
 }
 
 fn state(sandbox: &Sandbox) -> &'static str {

@@ -5,6 +5,7 @@ mod cold;
 mod density;
 mod race;
 mod reclaim;
+mod replay;
 mod throughput;
 mod throughput_custom;
 mod warm;
@@ -33,6 +34,8 @@ pub(crate) enum Chapter {
     Race,
     /// Memory of frozen sandboxes given to swap. Needs swap.
     Reclaim,
+    /// Hours of a cloud's calls, compressed: how many are cold under each keep-alive policy.
+    Replay,
 }
 
 impl Chapter {
@@ -55,6 +58,7 @@ impl Chapter {
             Self::Density => density::measure(engine, options).await,
             Self::Race => race::measure(engine, options).await,
             Self::Reclaim => reclaim::measure(engine, options).await,
+            Self::Replay => replay::measure(engine, options).await,
         }
     }
 }

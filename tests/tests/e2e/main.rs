@@ -24,6 +24,7 @@ mod engine;
 mod failures;
 mod invocation;
 mod isolation;
+mod keep_alive;
 mod layers;
 mod logs;
 mod packages;

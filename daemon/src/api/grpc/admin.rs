@@ -4,9 +4,9 @@ use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use thaw_proto::v1::{
     CollectGarbageRequest, CollectGarbageResponse, DrainRequest, DrainResponse, FrozenSandboxCost,
-    GetStatusRequest, GetStatusResponse, ListSandboxesRequest, ListSandboxesResponse, ResumeRequest,
-    ResumeResponse, Sandbox, SandboxState, StopSandboxRequest, StopSandboxResponse,
-    admin_service_server::AdminService,
+    GetStatusRequest, GetStatusResponse, KeepAlive, ListKeepAliveRequest, ListKeepAliveResponse,
+    ListSandboxesRequest, ListSandboxesResponse, ResumeRequest, ResumeResponse, Sandbox, SandboxState,
+    StopSandboxRequest, StopSandboxResponse, admin_service_server::AdminService,
 };
 use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
@@ -19,7 +19,7 @@ use crate::{
     functions::{FunctionRegistry, Region},
     logs::LogStore,
     process::{self, ProcessUse},
-    sandbox::{Assignment, FrozenCost, Member, Phase, Pool, SandboxInfo},
+    sandbox::{Assignment, Forecast, FrozenCost, Member, Phase, Plan, Pool, SandboxInfo, SandboxSpec},
 };
 
 #[derive(Debug)]
@@ -84,14 +84,7 @@ impl AdminService for Admin {
         &self,
         request: Request<ListSandboxesRequest>,
     ) -> Result<Response<ListSandboxesResponse>, Status> {
-        let wanted = match request.into_inner().function_name.as_str() {
-            "" => None,
-            name => {
-                let reference = parse_reference(name, &self.region)?;
-                self.registry.resolve(&reference, None).map_err(Refusal::from)?;
-                Some(reference.name().to_string())
-            }
-        };
+        let wanted = self.wanted(&request.into_inner().function_name)?;
         let sandboxes = self
             .pool
             .list()
@@ -100,6 +93,22 @@ impl AdminService for Admin {
             .map(sandbox)
             .collect();
         Ok(Response::new(ListSandboxesResponse { sandboxes }))
+    }
+
+    async fn list_keep_alive(
+        &self,
+        request: Request<ListKeepAliveRequest>,
+    ) -> Result<Response<ListKeepAliveResponse>, Status> {
+        let wanted = self.wanted(&request.into_inner().function_name)?;
+        let functions = self
+            .pool
+            .forecasts()
+            .into_iter()
+            .filter(|forecast| wanted.as_ref().is_none_or(|name| *forecast.spec.function_name == **name))
+            .map(keep_alive)
+            .collect();
+        let policy = self.pool.host().settings.keep_alive.to_string();
+        Ok(Response::new(ListKeepAliveResponse { policy, functions }))
     }
 
     async fn stop_sandbox(
@@ -157,6 +166,18 @@ impl AdminService for Admin {
     }
 }
 
+impl Admin {
+    /// The function that a list is asked for, if it is one.
+    fn wanted(&self, function: &str) -> Result<Option<String>, Status> {
+        if function.is_empty() {
+            return Ok(None);
+        }
+        let reference = parse_reference(function, &self.region)?;
+        self.registry.resolve(&reference, None).map_err(Refusal::from)?;
+        Ok(Some(reference.name().to_string()))
+    }
+}
+
 /// A count as the wire has it; there are no four thousand million of anything here.
 fn count(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
@@ -164,6 +185,24 @@ fn count(number: u64) -> u32 {
 
 fn is_of(member: &Member, function: &str) -> bool {
     member.assignment().is_some_and(|assignment| *assignment.spec.function_name == *function)
+}
+
+fn keep_alive(forecast: Forecast) -> KeepAlive {
+    let Forecast { spec, plan: Plan { by_gaps, ahead, keep }, gaps, calls, cold_start } = forecast;
+    KeepAlive {
+        function_arn: arn(&spec),
+        by_gaps,
+        keep: Some(duration(keep)),
+        made_ahead_after: ahead.map(duration),
+        gaps,
+        calls,
+        cold_start: cold_start.map(duration),
+    }
+}
+
+/// With the version.
+fn arn(spec: &SandboxSpec) -> String {
+    format!("{}:{}", spec.function_arn, spec.version)
 }
 
 fn sandbox(info: SandboxInfo) -> Sandbox {
@@ -179,8 +218,7 @@ fn sandbox(info: SandboxInfo) -> Sandbox {
         Phase::Stopping => SandboxState::Stopping,
     };
     let assignment = member.assignment();
-    let function_arn =
-        assignment.map(|Assignment { spec, .. }| format!("{}:{}", spec.function_arn, spec.version));
+    let function_arn = assignment.map(|Assignment { spec, .. }| arn(spec));
     Sandbox {
         id: member.id.to_string(),
         container_id: member.container.get().cloned().unwrap_or_default(),
