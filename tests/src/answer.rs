@@ -21,7 +21,7 @@ pub struct Answer {
     pub request_id: String,
     /// The version that ran.
     pub executed_version: String,
-    /// Whether it was the first of its sandbox.
+    /// Whether it waited for its sandbox to initialise.
     pub is_cold: bool,
 }
 

@@ -145,6 +145,9 @@ impl<'a> Busy<'a> {
                 (Err(JobError::SandboxLost(why)), End::Died(why))
             }
         };
+        if !matches!(answer, Err(JobError::NotDelivered)) {
+            sandbox.pool.call_ended(&sandbox.member.id);
+        }
         let _ = reply.send(answer);
         sandbox.output.release();
         end

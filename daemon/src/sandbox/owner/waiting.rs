@@ -35,10 +35,11 @@ impl<'a> Waiting<'a> {
         sandbox.output.end();
         sandbox.output.release();
         let id = &sandbox.member.id;
-        if !sandbox.member.stop.is_cancelled()
-            && sandbox.pool.try_hand_over(id)
-            && let Ok(Some(job)) = tokio::time::timeout(HAND_OVER_LIMIT, sandbox.jobs.recv()).await
-        {
+        let is_handed_over = !sandbox.member.stop.is_cancelled() && sandbox.pool.try_hand_over(id);
+        if !is_handed_over {
+            // Whoever calls from now on has not waited for it.
+            sandbox.init = None;
+        } else if let Ok(Some(job)) = tokio::time::timeout(HAND_OVER_LIMIT, sandbox.jobs.recv()).await {
             sandbox.grace.note(Duration::ZERO);
             let (busy, event) = sandbox.begin(job);
             return Ok((busy, Delivery { event, next, thaw: false }));
@@ -104,12 +105,10 @@ impl<'a> Waiting<'a> {
 }
 
 impl<'a> Sandbox<'a> {
-    fn stepped(&mut self, step: Step) -> Result<(), End> {
+    fn stepped(&self, step: Step) -> Result<(), End> {
         match step {
             Step::Pending | Step::Resting => Ok(()),
             Step::Settled => {
-                // Whoever calls from now on has not waited for it.
-                self.init = None;
                 self.measure();
                 Ok(())
             }

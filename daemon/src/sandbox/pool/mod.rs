@@ -310,6 +310,13 @@ impl Pool {
         self.look_again(&books);
     }
 
+    /// Its call has ended, and it is going with it.
+    pub(super) fn call_ended(&self, id: &SandboxId) {
+        let mut books = self.books();
+        books.state.call_ended(id, Instant::now());
+        self.look_again(&books);
+    }
+
     /// It is idle from now on: how long it may stay so.
     pub(super) fn stay(&self, spec: &SandboxSpec) -> Duration {
         self.books().state.stay(spec, Instant::now())
@@ -326,8 +333,7 @@ impl Pool {
         if let Some(member) = books.members.get(id) {
             member.touch();
         }
-        let waiter = books.state.stopping(id, Instant::now());
-        self.look_again(&books);
+        let waiter = books.state.stopping(id);
         self.carry_out(&mut books);
         if let Some(waiter) = waiter {
             books.refuse(waiter, reason);

@@ -28,6 +28,14 @@ impl PoolState {
         self.usages.called(spec, now);
     }
 
+    /// A call ended, if the sandbox ran one.
+    pub(in crate::sandbox::pool) fn call_ended(&mut self, id: &SandboxId, now: Instant) {
+        let busy = self.entries.get(id).filter(|entry| entry.phase == Phase::Busy);
+        if let Some(spec) = busy.and_then(|entry| entry.spec.clone()) {
+            self.usages.ended(spec.usage(), now);
+        }
+    }
+
     /// A sandbox has initialised its function, this long after it was given to it.
     pub(in crate::sandbox::pool) fn started(&mut self, id: &SandboxId, took: Duration) {
         if let Some(spec) = self.entries.get(id).and_then(|entry| entry.spec.clone()) {
@@ -78,14 +86,6 @@ impl PoolState {
                 cold_start: usage.cost(),
             })
             .collect()
-    }
-
-    /// A call ended, if the sandbox ran one.
-    pub(super) fn note_end(&mut self, id: &SandboxId, now: Instant) {
-        let busy = self.entries.get(id).filter(|entry| entry.phase == Phase::Busy);
-        if let Some(spec) = busy.and_then(|entry| entry.spec.clone()) {
-            self.usages.ended(spec.usage(), now);
-        }
     }
 
     /// What a sandbox is worth that can go.

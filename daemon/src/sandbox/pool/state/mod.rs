@@ -501,7 +501,7 @@ impl PoolState {
 
     /// A busy sandbox has answered.
     pub(super) fn finishing(&mut self, id: &SandboxId, now: Instant) {
-        self.note_end(id, now);
+        self.call_ended(id, now);
         if self.phase(id) == Some(Phase::Busy) {
             self.set_phase(id, Phase::Finishing, None);
         }
@@ -509,8 +509,7 @@ impl PoolState {
 
     /// A sandbox is on its way out. If it was on its way *in*, or about to be free, then one waiter too many counts on
     /// it: that one is given back, to fail with it. So a function that can't start is not started for ever.
-    pub(super) fn stopping(&mut self, id: &SandboxId, now: Instant) -> Option<WaiterId> {
-        self.note_end(id, now);
+    pub(super) fn stopping(&mut self, id: &SandboxId) -> Option<WaiterId> {
         let entry = self.entries.get(id)?;
         let (base, spec, phase) = (Arc::clone(&entry.base), entry.spec.clone(), entry.phase);
         self.set_phase(id, Phase::Stopping, None);

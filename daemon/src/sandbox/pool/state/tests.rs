@@ -167,7 +167,7 @@ fn a_call_counts_on_a_finishing_sandbox_until_it_insists() {
 fn a_failed_start_fails_one_call_and_no_more() {
     let mut world = World::new(NONE_READY);
     let (one, two) = (world.preparing(1, "a"), world.preparing(2, "a"));
-    assert_eq!(world.state.stopping(&one, world.now), Some(1));
+    assert_eq!(world.state.stopping(&one), Some(1));
     world.state.gone(&one);
     assert!(world.state.take_actions().is_empty());
     world.assigned(&two);
@@ -340,7 +340,7 @@ fn what_is_made_ahead_and_fails_fails_no_call() {
         if is_assigned {
             world.assigned(id);
         }
-        assert_eq!(world.state.stopping(id, world.now), None);
+        assert_eq!(world.state.stopping(id), None);
         world.state.gone(id);
         assert!(world.state.take_actions().is_empty());
     }
@@ -445,7 +445,7 @@ proptest! {
                 },
                 Step::Finish(which) => if let Some(id) = pick(which) { state.finishing(&id, world.now); },
                 Step::Fail(which) => if let Some(id) = pick(which)
-                    && let Some(waiter) = state.stopping(&id, world.now)
+                    && let Some(waiter) = state.stopping(&id)
                 {
                     prop_assert!(waiting.remove(&waiter).is_some());
                 },
@@ -511,7 +511,7 @@ proptest! {
         let prepared = |action| if let Action::Prepare(id, _) = action { Some(id) } else { None };
         alive.extend(world.state.take_actions().into_iter().filter_map(prepared));
         for id in alive {
-            world.state.stopping(&id, world.now);
+            world.state.stopping(&id);
             world.state.gone(&id);
         }
         let state = world.state;
