@@ -28,8 +28,8 @@ use tokio_util::sync::CancellationToken;
 /// How long connections may take to close once nothing runs any more.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a thousand sandboxes take, and as much again for connections: see `thaw admin status`.
-const OPEN_FILES_FOR_MANY: u64 = 32_768;
+/// What a thousand sandboxes take, which is seven each, and as much again for connections: see `thaw admin status`.
+const OPEN_FILES_FOR_MANY: u64 = 16_384;
 
 fn main() -> ExitCode {
     let command_line = CommandLine::of_process();

@@ -54,9 +54,9 @@ where
         .margin(8)
         .y_label_area_size(LABELS)
         .x_label_area_size(30)
-        .build_cartesian_2d((least..most).log_scale(), (0..count).into_segmented())?;
+        .build_cartesian_2d((least..most).log_scale(), (0..count - 1).into_segmented())?;
     // The first line is the topmost.
-    let at = |row: i32| bars.get(usize::try_from(count - 1 - row).unwrap_or(0));
+    let at = |row: i32| bars.get(usize::try_from(count - 1 - row).ok()?);
     let label = |value: &SegmentValue<i32>| match value {
         SegmentValue::CenterOf(row) | SegmentValue::Exact(row) => {
             at(*row).map(|(label, p50, _)| format!("{}  {}", label.replace("**", ""), millis(*p50)))
@@ -73,7 +73,8 @@ where
         .label_style(("sans-serif", 12))
         .draw()?;
     for (row, (_, p50, p99)) in (0..count).rev().zip(&bars) {
-        let (from, to) = (SegmentValue::Exact(row), SegmentValue::Exact(row + 1));
+        let from = SegmentValue::Exact(row);
+        let to = if row + 1 == count { SegmentValue::Last } else { SegmentValue::Exact(row + 1) };
         let mut bar = Rectangle::new([(least, from.clone()), (*p50, to.clone())], MEDIAN.filled());
         bar.set_margin(3, 3, 0, 0);
         chart.draw_series([bar])?;
@@ -85,6 +86,7 @@ where
 /// A time as short as it is exact.
 fn millis(time: f64) -> String {
     match time {
+        ..0.1 => format!("{time:.3}"),
         ..1.0 => format!("{time:.2}"),
         ..10.0 => format!("{time:.1}"),
         _ => format!("{time:.0}"),
@@ -109,7 +111,7 @@ mod tests {
         draw(&path, &[one, two]).unwrap();
         let text = std::fs::read_to_string(path).unwrap();
         for label in ["One", "Two", "first  1.0", "second  1.0", "third  1.0"] {
-            assert!(text.contains(label), "{label} is not in {text}");
+            assert_eq!(text.matches(label).count(), 1, "{label} in {text}");
         }
     }
 }

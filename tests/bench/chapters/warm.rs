@@ -30,11 +30,12 @@ const OWN_SHARE_MS: f64 = 0.15;
 /// If anything fails on the way.
 pub(crate) async fn measure(engine: &Docker, options: &Options) -> anyhow::Result<Section> {
     let floor = floor::measure(engine, options.calls).await?;
-    let pauses = docker::pause(engine, options.calls.min(100)).await?;
     let thawd = Daemon::start(&[]).await?;
+    // While it runs: it keeps the kernel's freezer switched on, which is what a sandbox's freeze and thaw have.
+    let pauses = docker::pause(engine, options.calls.min(100)).await;
     let measured = calls(engine, &thawd, options.calls).await;
     thawd.stop().await?;
-    let calls = measured?;
+    let (pauses, calls) = (pauses?, measured?);
 
     let mut section = Section::new("Warm calls", "floor", &floor.call);
     section.line("**floor**: event to answer on a bare Runtime API, no freezing", &floor.call);

@@ -224,4 +224,8 @@ async fn the_status_counts_what_there_is() {
     // All that its function may have, or, as soon as it has settled, what it really has.
     assert!((1..=512).contains(&after.memory_reserved), "{after:?}");
     assert!(after.log_bytes > 0);
+    let cost = after.frozen_sandbox_cost.unwrap();
+    assert!(cost.sampled >= 1 && cost.sandbox_bytes > 1 << 20 && cost.engine_bytes > 1 << 20, "{cost:?}");
+    assert!(after.open_files > 0 && after.open_files <= after.open_files_limit, "{after:?}");
+    assert!(after.threads > 1 && after.loop_devices >= 1 && after.mounts >= 1, "{after:?}");
 }
