@@ -56,7 +56,7 @@ impl World {
 
     fn assigned(&mut self, id: &SandboxId) {
         assert!(self.state.prepared(id, true));
-        assert!(matches!(&self.state.take_actions()[..], [Action::Assign(to, _)] if to == id));
+        assert!(matches!(&self.state.take_actions()[..], [Action::Assign(to, ..)] if to == id));
     }
 
     /// A sandbox without a function.
@@ -167,7 +167,7 @@ fn a_call_counts_on_a_finishing_sandbox_until_it_insists() {
 fn a_failed_start_fails_one_call_and_no_more() {
     let mut world = World::new(NONE_READY);
     let (one, two) = (world.preparing(1, "a"), world.preparing(2, "a"));
-    assert_eq!(world.state.stopping(&one, world.now), Some(1));
+    assert_eq!(world.state.stopping(&one, Shortfall::Stopped, world.now), Some(1));
     world.state.gone(&one);
     assert!(world.state.take_actions().is_empty());
     world.assigned(&two);
@@ -181,7 +181,7 @@ fn a_cold_call_takes_a_ready_sandbox_and_its_memory_counts_once() {
     let ready = world.ready();
     let big = world.spec("a", 1000);
     world.state.wait(1, &big, world.now);
-    assert!(matches!(&world.state.take_actions()[..], [Action::Assign(id, _)] if *id == ready));
+    assert!(matches!(&world.state.take_actions()[..], [Action::Assign(id, ..)] if *id == ready));
     assert_eq!(world.state.reserved_mb(), 1000);
     assert!(!world.state.restock(world.now), "no memory is left for another");
 }
@@ -297,7 +297,7 @@ fn an_expected_call_finds_the_sandbox_that_was_made_ahead_of_it() {
     let ready = world.ready();
     let spec = world.spec("a", 400);
     assert!(world.state.expect(&spec, world.now));
-    assert!(matches!(&world.state.take_actions()[..], [Action::Assign(id, _)] if *id == ready));
+    assert!(matches!(&world.state.take_actions()[..], [Action::Assign(id, ..)] if *id == ready));
     assert!(!world.state.expect(&spec, world.now), "one is on its way");
     assert!(!world.state.try_grant(&ready) && world.state.offer(&ready, true));
     assert!(!world.state.expect(&spec, world.now), "one is there");
@@ -340,7 +340,7 @@ fn what_is_made_ahead_and_fails_fails_no_call() {
         if is_assigned {
             world.assigned(id);
         }
-        assert_eq!(world.state.stopping(id, world.now), None);
+        assert_eq!(world.state.stopping(id, Shortfall::Stopped, world.now), None);
         world.state.gone(id);
         assert!(world.state.take_actions().is_empty());
     }
@@ -445,7 +445,7 @@ proptest! {
                 },
                 Step::Finish(which) => if let Some(id) = pick(which) { state.finishing(&id, world.now); },
                 Step::Fail(which) => if let Some(id) = pick(which)
-                    && let Some(waiter) = state.stopping(&id, world.now)
+                    && let Some(waiter) = state.stopping(&id, Shortfall::Stopped, world.now)
                 {
                     prop_assert!(waiting.remove(&waiter).is_some());
                 },
@@ -474,7 +474,7 @@ proptest! {
                         prop_assert_eq!(functions.get(&id), name.map(|name| &specs[name].key));
                     }
                     Action::Prepare(id, _) => alive.push(id),
-                    Action::Assign(id, spec) => {
+                    Action::Assign(id, spec, _) => {
                         prop_assert!(functions.insert(id, spec.key.clone()).is_none());
                     }
                     Action::Stop(id) => {
@@ -511,7 +511,7 @@ proptest! {
         let prepared = |action| if let Action::Prepare(id, _) = action { Some(id) } else { None };
         alive.extend(world.state.take_actions().into_iter().filter_map(prepared));
         for id in alive {
-            world.state.stopping(&id, world.now);
+            world.state.stopping(&id, Shortfall::Stopped, world.now);
             world.state.gone(&id);
         }
         let state = world.state;
