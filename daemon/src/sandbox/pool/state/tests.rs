@@ -1,5 +1,7 @@
 //! The pool's rules, one by one and in any order.
 
+mod floors;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -362,6 +364,7 @@ enum Step {
     Restock,
     Keep(bool),
     Expect(u8),
+    Floor(u8, u8),
     Pass(u16),
 }
 
@@ -380,6 +383,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Restock),
         1 => any::<bool>().prop_map(Step::Keep),
         1 => (0..4_u8).prop_map(Step::Expect),
+        1 => (0..4_u8, 0..3_u8).prop_map(|(name, least)| Step::Floor(name, least)),
         2 => any::<u16>().prop_map(Step::Pass),
     ];
     prop::collection::vec(step, 0..200)
@@ -399,11 +403,14 @@ proptest! {
         let mut waiting: BTreeMap<WaiterId, usize> = BTreeMap::new();
         let mut alive: Vec<SandboxId> = Vec::new();
         let mut functions: HashMap<SandboxId, SpecKey> = HashMap::new();
+        let mut floors: Vec<(Arc<SandboxSpec>, u32)> = Vec::new();
         let mut next = 0;
         for step in steps {
             let state = &mut world.state;
+            let kept: Vec<_> = state.entries.iter().filter(|(_, entry)| entry.of_floor).map(|(id, _)| id.clone()).collect();
             let before: HashMap<_, _> = state.entries.iter().map(|(id, entry)| (id.clone(), entry.phase)).collect();
             let is_guess = matches!(step, Step::Expect(_) | Step::Pass(_));
+            let changes_floors = matches!(step, Step::Floor(..));
             let mut own = None;
             let mut pick = |which: u8| {
                 own = alive.get(usize::from(which) % alive.len().max(1)).cloned();
@@ -457,6 +464,14 @@ proptest! {
                 Step::Restock => { state.restock(world.now); },
                 Step::Keep(both) => state.keep_ready(&bases[..if both { 2 } else { 1 }], world.now),
                 Step::Expect(name) => { state.expect(&specs[usize::from(name)], world.now); },
+                Step::Floor(name, least) => {
+                    let name = usize::from(name);
+                    floors.retain(|(spec, _)| spec.key != specs[name].key);
+                    if least > 0 {
+                        floors.push((Arc::clone(&specs[name]), u32::from(least)));
+                    }
+                    state.set_floors(&floors, world.now);
+                }
                 Step::Pass(seconds) => {
                     world.now += Duration::from_secs(seconds.into());
                     for spec in state.take_due(world.now) {
@@ -481,16 +496,26 @@ proptest! {
                         prop_assert_eq!(state.phase(&id), Some(Phase::Stopping));
                         let was_idle = matches!(before.get(&id), Some(Phase::Idle | Phase::Ready));
                         prop_assert!((was_idle || own.as_ref() == Some(&id)) && !is_guess);
+                        prop_assert!(!kept.contains(&id) || own.as_ref() == Some(&id) || changes_floors);
                     }
                 }
             }
-            let idle = state.entries.values().filter(|entry| entry.phase.hold() == Hold::Evictable).count();
+            let idle = state.entries.values().filter(|entry| entry.hold() == Hold::Evictable).count();
             prop_assert_eq!(state.order.all().len(), idle);
             prop_assert!(!state.budget.is_overdrawn());
             let waiters: usize = state.versions.values().map(|version| version.waiters.len()).sum();
             prop_assert_eq!(waiters, waiting.len());
             for version in state.versions.values() {
                 prop_assert!(version.waiters.len() <= version.coming() + version.finishing);
+            }
+            for (key, version) in &state.versions {
+                let of_floor = state.entries.values().filter(|entry| {
+                    entry.of_floor && entry.phase.is_alive() && entry.spec.as_ref().is_some_and(|spec| spec.key == *key)
+                });
+                let least = floors.iter().find(|(spec, _)| spec.key == *key).map_or(0, |(_, least)| *least as usize);
+                let wants = version.wants.iter().filter(|want| state.is_of_floor(**want)).count();
+                prop_assert_eq!(of_floor.count(), version.of_floor);
+                prop_assert!(version.initialised <= version.of_floor && version.of_floor + wants <= least);
             }
             for shelf in state.shelves.values() {
                 prop_assert!(shelf.wants.len() <= shelf.preparing);
@@ -506,6 +531,7 @@ proptest! {
         for (waiter, name) in waiting {
             world.state.give_up(waiter, &specs[name].key);
         }
+        world.state.set_floors(&[], world.now);
         world.state.keep_ready(&[], world.now);
         // Room that one call left was another's, until that left too.
         let prepared = |action| if let Action::Prepare(id, _) = action { Some(id) } else { None };
