@@ -11,8 +11,9 @@ use thaw_proto::v1::{
 };
 
 use super::{
-    attributes, provision,
+    attributes,
     package::{Source, upload},
+    provision,
 };
 use crate::{
     client::Client,

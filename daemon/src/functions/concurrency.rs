@@ -323,9 +323,9 @@ impl Concurrency {
 
 /// What all functions of an account but this one have for themselves.
 fn others(counts: &HashMap<AccountId, Account>, account: AccountId, name: &FunctionName) -> u32 {
-    counts.get(&account).map_or(0, |counted| {
-        counted.set_aside - counted.functions.get(name).map_or(0, Function::set_aside)
-    })
+    counts
+        .get(&account)
+        .map_or(0, |counted| counted.set_aside - counted.functions.get(name).map_or(0, Function::set_aside))
 }
 
 /// A running call. Dropped, it has ended.
@@ -382,7 +382,8 @@ mod tests {
         assert!(concurrency.check(ACCOUNT, &one, 2).is_ok(), "its own share does not count against it");
         assert!(concurrency.check(ACCOUNT, &two, 1).is_err() && concurrency.check(ACCOUNT, &two, 0).is_ok());
         assert_eq!(concurrency.unreserved(ACCOUNT), 100);
-        let slots: Vec<_> = (0..100).map(|_| concurrency.take(ACCOUNT, &two, Version::Latest).unwrap()).collect();
+        let slots: Vec<_> =
+            (0..100).map(|_| concurrency.take(ACCOUNT, &two, Version::Latest).unwrap()).collect();
         assert_eq!(concurrency.take(ACCOUNT, &two, Version::Latest).unwrap_err(), Throttled::Account);
         let _own = concurrency.take(ACCOUNT, &one, Version::Latest).unwrap();
         drop(slots);
@@ -393,15 +394,18 @@ mod tests {
     fn calls_that_run_while_a_share_changes_are_counted_where_they_belong() {
         let concurrency = Concurrency::new(101);
         let one = name("one");
-        let slots: Vec<_> = (0..2).map(|_| concurrency.take(ACCOUNT, &one, Version::Latest).unwrap()).collect();
+        let slots: Vec<_> =
+            (0..2).map(|_| concurrency.take(ACCOUNT, &one, Version::Latest).unwrap()).collect();
         concurrency.reserve(ACCOUNT, &one, Some(1));
         assert_eq!(concurrency.take(ACCOUNT, &one, Version::Latest).unwrap_err(), Throttled::Function);
         let two = name("two");
-        let others: Vec<_> = (0..100).map(|_| concurrency.take(ACCOUNT, &two, Version::Latest).unwrap()).collect();
+        let others: Vec<_> =
+            (0..100).map(|_| concurrency.take(ACCOUNT, &two, Version::Latest).unwrap()).collect();
         assert_eq!(concurrency.take(ACCOUNT, &two, Version::Latest).unwrap_err(), Throttled::Account);
         concurrency.reserve(ACCOUNT, &one, None);
         drop((slots, others));
-        let again: Vec<_> = (0..101).map(|_| concurrency.take(ACCOUNT, &two, Version::Latest).unwrap()).collect();
+        let again: Vec<_> =
+            (0..101).map(|_| concurrency.take(ACCOUNT, &two, Version::Latest).unwrap()).collect();
         assert_eq!(again.len(), 101);
     }
 

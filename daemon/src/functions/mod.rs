@@ -34,9 +34,7 @@ mod version;
 
 pub use alias::{Alias, CreateAlias, Routing, UpdateAlias, Weight};
 pub use arn::FunctionArn;
-pub use concurrency::{
-    Concurrency, LEAST_UNRESERVED, Slot, Throttled, TooMuchProvisioned, TooMuchReserved,
-};
+pub use concurrency::{Concurrency, LEAST_UNRESERVED, Slot, Throttled, TooMuchProvisioned, TooMuchReserved};
 pub use environment::Environment;
 pub use error::{ErrorKind, FunctionError};
 pub use event_invoke::{
@@ -66,8 +64,8 @@ pub use reference::FunctionReference;
 pub use region::Region;
 pub use registry::{
     AddPermission, Changed, CodeUpload, Collected, CreateFunction, Found, FunctionChange, FunctionPage,
-    FunctionRegistry, FunctionVersion, LastUpdateStatus, Page, Provisioned, PublishVersion, Reason, RegistryOptions,
-    State, Unsaid, UpdateCode, UploadedCode, Usage,
+    FunctionRegistry, FunctionVersion, LastUpdateStatus, Page, Provisioned, PublishVersion, Reason,
+    RegistryOptions, State, Unsaid, UpdateCode, UploadedCode, Usage,
 };
 pub use revision::RevisionId;
 pub use runtime_name::{RUNTIMES, RuntimeName};

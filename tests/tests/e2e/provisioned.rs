@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use thaw_proto::v1::{
-    GetConcurrencyRequest, ProvisionedConcurrency, ProvisionedStatus, PutProvisionedConcurrencyRequest, Sandbox,
-    SandboxState,
+    GetConcurrencyRequest, ProvisionedConcurrency, ProvisionedStatus, PutProvisionedConcurrencyRequest,
+    Sandbox, SandboxState,
 };
 use thaw_tests::{
     functions::NewFunction,
@@ -40,7 +40,10 @@ async fn told(world: &World, name: &str, status: ProvisionedStatus) -> Provision
 async fn idle(world: &World, name: &str, version: &str, count: usize) -> Vec<Sandbox> {
     eventually(&format!("{count} of {name}:{version} stand idle"), async || {
         let all = world.sandboxes(name).await;
-        let all: Vec<_> = all.into_iter().filter(|sandbox| sandbox.function_arn.ends_with(&format!(":{version}"))).collect();
+        let all: Vec<_> = all
+            .into_iter()
+            .filter(|sandbox| sandbox.function_arn.ends_with(&format!(":{version}")))
+            .collect();
         let idle = all.iter().all(|sandbox| sandbox.state() == SandboxState::Idle);
         (idle && all.len() == count).then_some(all)
     })
@@ -69,7 +72,8 @@ async fn it_tells_the_function_how_it_was_initialised() {
     publish(&world, &name).await;
     provision(&world, &format!("{name}:1"), Some(1)).await.unwrap();
     told(&world, &name, ProvisionedStatus::Ready).await;
-    for (called, expected) in [(format!("{name}:1"), "provisioned-concurrency"), (name.clone(), "on-demand")] {
+    for (called, expected) in [(format!("{name}:1"), "provisioned-concurrency"), (name.clone(), "on-demand")]
+    {
         let process = world.invoke(&called, json!({})).await.value();
         assert_eq!(process["environment"]["AWS_LAMBDA_INITIALIZATION_TYPE"], expected, "{called}");
     }
@@ -110,7 +114,8 @@ async fn a_restart_brings_back_what_was_provisioned() {
 
 #[tokio::test]
 async fn what_there_is_no_memory_for_is_told_and_calls_go_on() {
-    let world = World::start_with(&[("memory-budget-mb", "512"), ("ready-max", "0"), ("ready-min", "0")]).await;
+    let world =
+        World::start_with(&[("memory-budget-mb", "512"), ("ready-max", "0"), ("ready-min", "0")]).await;
     let name = published(&world).await;
     provision(&world, &format!("{name}:1"), Some(50)).await.unwrap();
     let failed = told(&world, &name, ProvisionedStatus::Failed).await;

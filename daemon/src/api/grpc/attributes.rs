@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use thaw_proto::v1;
 use thaw_proto::v1::{
     AddPermissionRequest, AddPermissionResponse, GetAccountSettingsRequest, GetAccountSettingsResponse,
     GetConcurrencyRequest, GetConcurrencyResponse, GetPolicyRequest, GetPolicyResponse, GetTagsRequest,
-    GetTagsResponse, PutConcurrencyRequest, PutConcurrencyResponse,
-    PutProvisionedConcurrencyRequest, PutProvisionedConcurrencyResponse, RemovePermissionRequest,
-    RemovePermissionResponse, UpdateTagsRequest, UpdateTagsResponse,
-    attribute_service_server::AttributeService,
+    GetTagsResponse, PutConcurrencyRequest, PutConcurrencyResponse, PutProvisionedConcurrencyRequest,
+    PutProvisionedConcurrencyResponse, RemovePermissionRequest, RemovePermissionResponse, UpdateTagsRequest,
+    UpdateTagsResponse, attribute_service_server::AttributeService,
 };
-use thaw_proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -18,7 +17,9 @@ use super::{
     wire::{expected, parse, parse_optional, parse_reference},
 };
 use crate::{
-    functions::{AddPermission, FunctionRegistry, Provisioned, ProvisionedExecutions, Region, Statement, Tags},
+    functions::{
+        AddPermission, FunctionRegistry, Provisioned, ProvisionedExecutions, Region, Statement, Tags,
+    },
     identity::AccountId,
     invoke::{Invoker, ProvisionedStatus},
 };

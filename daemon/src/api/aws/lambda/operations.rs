@@ -3,8 +3,8 @@
 use std::{fmt, pin::Pin};
 
 use super::{
-    Lambda, Served, account, aliases, events, functions, input::Call, invoke, layers, permissions, provisioned, tags,
-    versions,
+    Lambda, Served, account, aliases, events, functions, input::Call, invoke, layers, permissions,
+    provisioned, tags, versions,
 };
 use crate::{
     api::aws::{answer::Answer, error::AwsError},

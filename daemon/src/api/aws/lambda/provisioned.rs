@@ -108,8 +108,7 @@ pub(super) async fn put(lambda: &Lambda, call: Call) -> Result<Answer, AwsError>
         }
         number => checks.number(member, number),
     };
-    let (reference, qualifier) =
-        target(lambda, &call, checks, named, "PutProvisionedConcurrencyConfig")?;
+    let (reference, qualifier) = target(lambda, &call, checks, named, "PutProvisionedConcurrencyConfig")?;
     let Some(requested) = requested else {
         return Err(AwsError::new("ValidationException", "provisionedConcurrentExecutions is missing"));
     };

@@ -11,12 +11,8 @@ async fn world() -> World {
         world.registry.publish(&reference("hello"), PublishVersion::default()).await.unwrap();
         world.recode(&archive(content)).await;
     }
-    let create = CreateAlias {
-        name: live(),
-        version: number(1),
-        routing: None,
-        description: Description::default(),
-    };
+    let create =
+        CreateAlias { name: live(), version: number(1), routing: None, description: Description::default() };
     world.registry.create_alias(&reference("hello"), create).await.unwrap();
     world
 }
@@ -78,7 +74,9 @@ async fn it_is_refused_in_lambdas_words() {
     assert!(world.refusal("hello:9", 1).await.starts_with("Function not found: arn:"));
     assert!(world.refusal("hello:none", 1).await.starts_with("Cannot find alias arn: arn:"));
     assert!(world.refusal("nobody:1", 1).await.starts_with("Function not found: arn:"));
-    assert!(world.refusal("hello:1", 1001).await.contains("greater than account's unreserved concurrency [1000]"));
+    assert!(
+        world.refusal("hello:1", 1001).await.contains("greater than account's unreserved concurrency [1000]")
+    );
     assert!(world.refusal("hello:1", 901).await.contains("below its minimum value of [100]"));
     let nothing = world.registry.provisioned(&reference("hello:1"), None).unwrap_err();
     assert_eq!(nothing.kind(), ErrorKind::ProvisionedConcurrencyConfigNotFound);

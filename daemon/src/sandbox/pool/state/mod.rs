@@ -440,9 +440,8 @@ impl PoolState {
         let mut any = false;
         while let Some(version) = self.versions.get_mut(key)
             && version.coming() > version.waiters.len()
-            && let Some(at) = version.wants.iter().rposition(|want| {
-                self.wants.get(want).is_none_or(|want| !want.of_floor)
-            })
+            && let Some(at) =
+                version.wants.iter().rposition(|want| self.wants.get(want).is_none_or(|want| !want.of_floor))
             && let Some(want) = version.wants.remove(at)
         {
             self.drop_want(want);

@@ -105,10 +105,13 @@ impl PoolState {
                 && let Some(spec) = self.lacking(&key, now)
             {
                 if !self.want_for(&spec, true, now) {
-                    self.fall_short(&key, Shortfall::NoMemory {
-                        needed_mb: spec.memory_mb.into(),
-                        budget_mb: self.budget.limit(),
-                    });
+                    self.fall_short(
+                        &key,
+                        Shortfall::NoMemory {
+                            needed_mb: spec.memory_mb.into(),
+                            budget_mb: self.budget.limit(),
+                        },
+                    );
                     break;
                 }
                 coming += 1;
@@ -159,7 +162,9 @@ impl PoolState {
             let mut of_floor: Vec<_> = self
                 .entries
                 .iter()
-                .filter(|(_, entry)| entry.of_floor && entry.spec.as_ref().is_some_and(|spec| spec.key == *key))
+                .filter(|(_, entry)| {
+                    entry.of_floor && entry.spec.as_ref().is_some_and(|spec| spec.key == *key)
+                })
                 .map(|(id, entry)| (entry.phase != Phase::Idle, id.clone()))
                 .filter(|(_, id)| self.phase(id) != Some(Phase::Stopping))
                 .collect();
@@ -210,8 +215,7 @@ impl PoolState {
     pub(in crate::sandbox::pool) fn floor(&self, key: &SpecKey) -> FloorState {
         let Some(floor) = self.floors.get(key) else { return FloorState::default() };
         let version = self.versions.get(key);
-        let (there, initialised) =
-            version.map_or((0, 0), |version| (version.of_floor, version.initialised));
+        let (there, initialised) = version.map_or((0, 0), |version| (version.of_floor, version.initialised));
         // What was in the way once is not any more when enough is there or on its way.
         let is_short = there + self.wants_of_floor(key).count() < floor.least || floor.pause.is_some();
         FloorState { initialised, shortfall: floor.shortfall.clone().filter(|_| is_short) }
