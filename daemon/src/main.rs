@@ -191,6 +191,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let changes = tokio::spawn(invoker.clone().follow_changes(stop.clone()));
     let stock = tokio::spawn(pool.clone().keep_stocked(stop.clone()));
     let ahead = tokio::spawn(pool.clone().look_ahead(stop.clone()));
+    let provisioned = tokio::spawn(invoker.clone().keep_provisioned(stop.clone()));
     let doors = Doors {
         invoker: invoker.clone(),
         registry: registry.clone(),
@@ -252,6 +253,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     changes.await.context("following changes")?;
     stock.await.context("keeping sandboxes ready")?;
     ahead.await.context("making sandboxes ahead of calls")?;
+    provisioned.await.context("keeping what is provisioned")?;
     pool.close().await;
     registry.close().await;
     host.remove_cgroup_parents();

@@ -9,6 +9,7 @@ import base64
 import io
 import json
 import sys
+import time
 import urllib.request
 import uuid
 import zipfile
@@ -72,7 +73,7 @@ class Walk:
 
     def all(self):
         for step in (self.creating, self.reading, self.invoking, self.changing, self.versions, self.aliases,
-                     self.permissions, self.tags, self.concurrency, self.events, self.kept, self.layers,
+                     self.permissions, self.tags, self.concurrency, self.provisioned, self.events, self.kept, self.layers,
                      self.names, self.refusals, self.deleting):
             step()
             print("ok", step.__name__)
@@ -240,6 +241,37 @@ class Walk:
         assert got["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded" and got["Type"] == "User", got
         assert got["ResponseMetadata"]["HTTPHeaders"]["retry-after"]
         self.api.delete_function_concurrency(FunctionName=self.name)
+
+    def provisioned(self):
+        version = self.api.publish_version(FunctionName=self.name)["Version"]
+        self.api.create_alias(FunctionName=self.name, Name="warm", FunctionVersion=version)
+        got = refused(self.api.put_provisioned_concurrency_config, "InvalidParameterValueException", 400,
+                      "Provisioned Concurrency Configs cannot be applied to unpublished function versions.",
+                      FunctionName=self.name, Qualifier="$LATEST", ProvisionedConcurrentExecutions=1)
+        assert got["Type"] == "User", got
+        refused(self.api.get_provisioned_concurrency_config, "ProvisionedConcurrencyConfigNotFoundException", 404,
+                "No Provisioned Concurrency Config found for this function",
+                FunctionName=self.name, Qualifier=version)
+        put = self.api.put_provisioned_concurrency_config(
+            FunctionName=self.name, Qualifier="warm", ProvisionedConcurrentExecutions=1)
+        assert put["Status"] == "IN_PROGRESS" and put["RequestedProvisionedConcurrentExecutions"] == 1, put
+        assert put["AllocatedProvisionedConcurrentExecutions"] == put["AvailableProvisionedConcurrentExecutions"] == 0
+        assert put["ResponseMetadata"]["HTTPStatusCode"] == 202 and put["LastModified"].endswith("+0000"), put
+        refused(self.api.put_provisioned_concurrency_config, "ResourceConflictException", 409,
+                "Version is pointed by a Provisioned Concurrency alias",
+                FunctionName=self.name, Qualifier=version, ProvisionedConcurrentExecutions=1)
+        for _ in range(600):
+            got = self.api.get_provisioned_concurrency_config(FunctionName=self.name, Qualifier="warm")
+            if got["Status"] != "IN_PROGRESS":
+                break
+            time.sleep(0.1)
+        assert got["Status"] == "READY" and got["AvailableProvisionedConcurrentExecutions"] == 1, got
+        listed = self.api.list_provisioned_concurrency_configs(FunctionName=self.name)["ProvisionedConcurrencyConfigs"]
+        assert [config["FunctionArn"] for config in listed] == [f"{self.arn}:warm"], listed
+        for _ in range(2):
+            self.api.delete_provisioned_concurrency_config(FunctionName=self.name, Qualifier="warm")
+        assert not self.api.list_provisioned_concurrency_configs(FunctionName=self.name)["ProvisionedConcurrencyConfigs"]
+        self.api.delete_alias(FunctionName=self.name, Name="warm")
 
     def events(self):
         put = self.api.put_function_event_invoke_config(FunctionName=self.name, MaximumRetryAttempts=1)

@@ -35,10 +35,16 @@ pub(crate) async fn concurrency(arguments: Concurrency, client: &Client, ui: &Ui
     let answer = attributes.get_concurrency(request).await?.into_inner();
     let reserved = answer.reserved_concurrent_executions;
     if ui.is_json() {
-        return ui.json(&json!({ "ReservedConcurrentExecutions": reserved, "Running": answer.running }));
+        return ui.json(&json!({
+            "ReservedConcurrentExecutions": reserved,
+            "Running": answer.running,
+            "Provisioned": super::provision::json_of(&answer.provisioned),
+        }));
     }
     let reserved = reserved.map_or_else(|| "nothing of its own".to_owned(), |share| share.to_string());
-    ui.list(&[("reserved", reserved), ("running", answer.running.to_string())])
+    let mut lines = vec![("reserved", reserved), ("running", answer.running.to_string())];
+    lines.extend(answer.provisioned.iter().map(|part| ("provisioned", super::provision::line_of(part))));
+    ui.list(&lines)
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ use thaw_proto::v1::{
 use super::{
     attributes,
     package::{Source, upload},
+    provision,
 };
 use crate::{
     client::Client,
@@ -47,8 +48,10 @@ pub(crate) enum Command {
         /// The function's name or ARN.
         name: String,
     },
-    /// Show how many calls run, and give the function a share of its own.
+    /// Show how many calls run and what is provisioned, and give the function a share of its own.
     Concurrency(attributes::Concurrency),
+    /// Keep sandboxes of a version or alias initialised, whether or not anybody calls.
+    Provision(provision::Provision),
     /// Show a function's tags, and change them.
     Tags(attributes::Tags),
     /// Allow somebody to call the function, a version or an alias.
@@ -209,6 +212,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
         }
         Command::Versions { name } => versions(name, client, ui).await,
         Command::Concurrency(arguments) => attributes::concurrency(arguments, client, ui).await,
+        Command::Provision(arguments) => provision::provision(arguments, client, ui).await,
         Command::Tags(arguments) => attributes::tags(arguments, client, ui).await,
         Command::Allow(arguments) => attributes::allow(arguments, client, ui).await,
         Command::Disallow(arguments) => attributes::disallow(arguments, client, ui).await,

@@ -10,4 +10,5 @@ pub(crate) mod layer;
 pub(crate) mod log_groups;
 pub(crate) mod logs;
 pub(crate) mod package;
+mod provision;
 pub(crate) mod runtime;

@@ -1,8 +1,8 @@
 //! Why the control plane refused, or could not.
 
 use super::{
-    FunctionArn, FunctionName, InvalidField, InvalidKind, PackageError, Region, StatementId, TooMuchReserved,
-    Version, layers::LayerVersionArn,
+    FunctionArn, FunctionName, InvalidField, InvalidKind, PackageError, Region, StatementId,
+    TooMuchProvisioned, TooMuchReserved, Version, layers::LayerVersionArn,
 };
 use crate::store::StoreError;
 
@@ -147,6 +147,36 @@ pub enum FunctionError {
     #[error(transparent)]
     TooMuchReserved(#[from] TooMuchReserved),
 
+    /// A share that is less than what the function's versions have for themselves.
+    #[error(
+        " ReservedConcurrentExecutions  {share} should not be lower than function's total provisioned concurrency \
+         [{provisioned}]."
+    )]
+    ReservedBelowProvisioned {
+        /// The share.
+        share: u32,
+        /// What the versions have.
+        provisioned: u64,
+    },
+
+    /// Provisioned concurrency that can't be had.
+    #[error(transparent)]
+    TooMuchProvisioned(#[from] TooMuchProvisioned),
+
+    /// Nothing is provisioned of the version or alias.
+    #[error("No Provisioned Concurrency Config found for this function")]
+    NoProvisionedConcurrency,
+
+    /// The alias leads to a version of which something is provisioned.
+    #[error(
+        "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version"
+    )]
+    VersionIsProvisioned,
+
+    /// An alias leads to the version of which something is provisioned.
+    #[error("Version is pointed by a Provisioned Concurrency alias")]
+    VersionOfProvisionedAlias,
+
     /// The uploaded archive is larger than one may be.
     #[error("the package is larger than {limit} bytes, the most that an upload may have")]
     TooLarge {
@@ -176,6 +206,8 @@ pub enum ErrorKind {
     InvalidParameterValue,
     /// What was named is not there.
     ResourceNotFound,
+    /// Nothing is provisioned of what was named.
+    ProvisionedConcurrencyConfigNotFound,
     /// Something else is in the way.
     ResourceConflict,
     /// The revision is not the current one.
@@ -199,7 +231,11 @@ impl FunctionError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::InvalidField(InvalidField { kind: InvalidKind::Constraint, .. }) => ErrorKind::Validation,
-            Self::InvalidField(_) | Self::TooMuchReserved(_) => ErrorKind::InvalidParameterValue,
+            Self::InvalidField(_)
+            | Self::TooMuchReserved(_)
+            | Self::ReservedBelowProvisioned { .. }
+            | Self::TooMuchProvisioned(_) => ErrorKind::InvalidParameterValue,
+            Self::NoProvisionedConcurrency => ErrorKind::ProvisionedConcurrencyConfigNotFound,
             Self::NotFound { .. }
             | Self::NoAlias { .. }
             | Self::NoAliasToUpdate { .. }
@@ -215,6 +251,8 @@ impl FunctionError {
             | Self::AliasExists { .. }
             | Self::StatementExists { .. }
             | Self::VersionInUse { .. }
+            | Self::VersionIsProvisioned
+            | Self::VersionOfProvisionedAlias
             | Self::UpdateInProgress { .. } => ErrorKind::ResourceConflict,
             Self::PreconditionFailed { .. } => ErrorKind::PreconditionFailed,
             Self::PolicyTooLong { .. } => ErrorKind::PolicyLengthExceeded,

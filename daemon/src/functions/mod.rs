@@ -21,6 +21,7 @@ mod name;
 mod options;
 pub mod packages;
 mod policy;
+mod provisioned;
 mod reference;
 mod region;
 pub mod registry;
@@ -33,7 +34,7 @@ mod version;
 
 pub use alias::{Alias, CreateAlias, Routing, UpdateAlias, Weight};
 pub use arn::FunctionArn;
-pub use concurrency::{Concurrency, LEAST_UNRESERVED, Slot, Throttled, TooMuchReserved};
+pub use concurrency::{Concurrency, LEAST_UNRESERVED, Slot, Throttled, TooMuchProvisioned, TooMuchReserved};
 pub use environment::Environment;
 pub use error::{ErrorKind, FunctionError};
 pub use event_invoke::{
@@ -58,12 +59,13 @@ pub use policy::{
     Action, EventSourceToken, OrganisationId, Policy, Principal, SourceArn, Statement, StatementId,
     UrlAuthType,
 };
+pub use provisioned::{ProvisionedConcurrency, ProvisionedExecutions, ProvisionedPart};
 pub use reference::FunctionReference;
 pub use region::Region;
 pub use registry::{
     AddPermission, Changed, CodeUpload, Collected, CreateFunction, Found, FunctionChange, FunctionPage,
-    FunctionRegistry, FunctionVersion, LastUpdateStatus, Page, PublishVersion, Reason, RegistryOptions,
-    State, Unsaid, UpdateCode, UploadedCode, Usage,
+    FunctionRegistry, FunctionVersion, LastUpdateStatus, Page, Provisioned, PublishVersion, Reason,
+    RegistryOptions, State, Unsaid, UpdateCode, UploadedCode, Usage,
 };
 pub use revision::RevisionId;
 pub use runtime_name::{RUNTIMES, RuntimeName};

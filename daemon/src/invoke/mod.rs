@@ -1,11 +1,13 @@
 //! Invocations: from a name and a payload to the function's answer.
 //!
 //! Called by the front doors in `api`. Finds the version that a name means, turns it into a recipe for sandboxes
-//! ([`recipes`]), gets a sandbox from the pool and runs the call in it ([`synchronous`]).
+//! ([`recipes`]), gets a sandbox from the pool and runs the call in it ([`synchronous`]). What is provisioned is kept by
+//! [`provisioned`].
 
 mod background;
 mod client_context;
 mod environment;
+mod provisioned;
 mod recipes;
 mod synchronous;
 
@@ -16,6 +18,7 @@ use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use client_context::ClientContext;
+pub use provisioned::{ProvisionedState, ProvisionedStatus};
 pub use recipes::Recipes;
 
 use crate::{
@@ -115,6 +118,7 @@ struct Inner {
     pool: Pool,
     calls: TaskTracker,
     background: background::Background,
+    provisioned: provisioned::Kept,
 }
 
 impl Invoker {
@@ -128,6 +132,7 @@ impl Invoker {
                 pool,
                 calls: TaskTracker::new(),
                 background: Default::default(),
+                provisioned: Default::default(),
             }),
         }
     }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Tells functions' versions apart.
-type VersionKey = (AccountId, FunctionName, Version);
+pub(super) type VersionKey = (AccountId, FunctionName, Version);
 
 /// A version's recipe and what it was made of.
 #[derive(Debug)]

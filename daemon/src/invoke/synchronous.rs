@@ -36,7 +36,8 @@ impl Invoker {
         let Invocation { function, qualifier, payload, client_context, tail } = invocation;
         let payload = check_payload(payload)?;
         let Found { version, arn } = self.find(&function, qualifier.as_ref()).await?;
-        let slot = self.inner.registry.concurrency().take(version.account(), version.name())?;
+        let slot =
+            self.inner.registry.concurrency().take(version.account(), version.name(), version.version)?;
         let inner = Arc::clone(&self.inner);
         let function_arn = arn.to_string().into();
         let call = Call { version, function_arn, payload, client_context, tail, request_id, slot };

@@ -45,7 +45,8 @@ pub use job::{Failure, FunctionError, Job, JobError, Outcome, TAIL_LIMIT};
 pub use launch::LaunchError;
 pub use owner::InitFailure;
 pub use pool::{
-    AcquireError, Assignment, Counts, Forecast, Lease, Member, Phase, Plan, Pool, ReadyLimits, SandboxInfo,
+    AcquireError, Assignment, Counts, FloorState, Forecast, Lease, Member, Phase, Plan, Pool, ReadyLimits,
+    SandboxInfo, Shortfall,
 };
 pub use spec::{Base, BaseKey, EntryPoint, SandboxId, SandboxSpec, SandboxSpecParts, SpecKey, UsageKey};
 pub use sweep::{SweepError, Swept};

@@ -15,7 +15,7 @@ use crate::{
     world,
 };
 
-async fn alias(world: &World, name: &str, alias: &str, version: &str) -> Alias {
+pub async fn alias(world: &World, name: &str, alias: &str, version: &str) -> Alias {
     let request = CreateAliasRequest {
         function_name: name.to_owned(),
         name: alias.to_owned(),
@@ -32,7 +32,7 @@ async fn alias(world: &World, name: &str, alias: &str, version: &str) -> Alias {
         .expect("an alias")
 }
 
-async fn move_to(world: &World, name: &str, alias: &str, version: &str) {
+pub async fn move_to(world: &World, name: &str, alias: &str, version: &str) {
     let request = UpdateAliasRequest {
         function_name: name.to_owned(),
         name: alias.to_owned(),

@@ -29,6 +29,7 @@ mod layers;
 mod logs;
 mod packages;
 mod provided;
+mod provisioned;
 mod python;
 mod race;
 mod ready;

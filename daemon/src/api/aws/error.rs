@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::answer::{Answer, answer, set};
 use crate::{
-    functions::{ErrorKind, FunctionError, InvalidField, PackageError, Throttled},
+    functions::{ErrorKind, FunctionError, InvalidField, PackageError, Throttled, TooMuchProvisioned},
     identity::sigv4::SignatureError,
     invoke::InvokeError,
     runtimes::RuntimeError,
@@ -149,7 +149,11 @@ impl From<InvalidField> for AwsError {
 impl From<FunctionError> for AwsError {
     fn from(error: FunctionError) -> Self {
         match &error {
-            FunctionError::TooMuchReserved(_) => {
+            FunctionError::TooMuchReserved(_)
+            | FunctionError::ReservedBelowProvisioned { .. }
+            | FunctionError::TooMuchProvisioned(
+                TooMuchProvisioned::MoreThanUnreserved { .. } | TooMuchProvisioned::TooLittleLeft { .. },
+            ) => {
                 return Self::new("InvalidParameterValueException", error.to_string()).without_type();
             }
             FunctionError::Package(error) if error.is_fault_of_archive() => return archive(error),
@@ -161,6 +165,9 @@ impl From<FunctionError> for AwsError {
                 Self::new("InvalidParameterValueException", error.to_string())
             }
             ErrorKind::ResourceNotFound => Self::new("ResourceNotFoundException", error.to_string()),
+            ErrorKind::ProvisionedConcurrencyConfigNotFound => {
+                Self::new("ProvisionedConcurrencyConfigNotFoundException", error.to_string())
+            }
             ErrorKind::ResourceConflict => Self::new("ResourceConflictException", error.to_string()),
             ErrorKind::PreconditionFailed => Self::new("PreconditionFailedException", error.to_string()),
             ErrorKind::PolicyLengthExceeded => Self::new("PolicyLengthExceededException", error.to_string()),

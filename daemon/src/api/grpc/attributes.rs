@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use thaw_proto::v1;
 use thaw_proto::v1::{
     AddPermissionRequest, AddPermissionResponse, GetAccountSettingsRequest, GetAccountSettingsResponse,
     GetConcurrencyRequest, GetConcurrencyResponse, GetPolicyRequest, GetPolicyResponse, GetTagsRequest,
-    GetTagsResponse, PutConcurrencyRequest, PutConcurrencyResponse, RemovePermissionRequest,
-    RemovePermissionResponse, UpdateTagsRequest, UpdateTagsResponse,
-    attribute_service_server::AttributeService,
+    GetTagsResponse, PutConcurrencyRequest, PutConcurrencyResponse, PutProvisionedConcurrencyRequest,
+    PutProvisionedConcurrencyResponse, RemovePermissionRequest, RemovePermissionResponse, UpdateTagsRequest,
+    UpdateTagsResponse, attribute_service_server::AttributeService,
 };
 use tonic::{Request, Response, Status};
 
@@ -16,13 +17,17 @@ use super::{
     wire::{expected, parse, parse_optional, parse_reference},
 };
 use crate::{
-    functions::{AddPermission, FunctionRegistry, Region, Statement, Tags},
+    functions::{
+        AddPermission, FunctionRegistry, Provisioned, ProvisionedExecutions, Region, Statement, Tags,
+    },
     identity::AccountId,
+    invoke::{Invoker, ProvisionedStatus},
 };
 
 #[derive(Debug)]
 pub(super) struct Attributes {
     pub(super) registry: FunctionRegistry,
+    pub(super) invoker: Invoker,
     pub(super) region: Region,
 }
 
@@ -91,10 +96,29 @@ impl AttributeService for Attributes {
         let reference = parse_reference(&request.into_inner().function_name, &self.region)?;
         let reserved = self.registry.reserved_concurrency(&reference).map_err(Refusal::from)?;
         let account = reference.account_or(self.registry.account());
+        let provisioned = self.registry.list_provisioned(&reference, None, 0).map_err(Refusal::from)?;
         Ok(Response::new(GetConcurrencyResponse {
+            provisioned: provisioned.items.iter().map(|provisioned| self.state(provisioned)).collect(),
             reserved_concurrent_executions: reserved,
             running: self.registry.concurrency().running(account, reference.name()),
         }))
+    }
+
+    async fn put_provisioned_concurrency(
+        &self,
+        request: Request<PutProvisionedConcurrencyRequest>,
+    ) -> Result<Response<PutProvisionedConcurrencyResponse>, Status> {
+        let request = request.into_inner();
+        let reference = parse_reference(&request.function_name, &self.region)?;
+        match request.provisioned_concurrent_executions {
+            None => self.registry.unprovision(&reference, None).await.map_err(Refusal::from)?,
+            Some(number) => {
+                let requested = ProvisionedExecutions::try_from(number)
+                    .map_err(|error| invalid("provisioned_concurrent_executions", error.message))?;
+                self.registry.provision(&reference, None, requested).await.map_err(Refusal::from)?;
+            }
+        }
+        Ok(Response::new(PutProvisionedConcurrencyResponse {}))
     }
 
     async fn update_tags(
@@ -138,6 +162,24 @@ impl AttributeService for Attributes {
             function_count: usage.functions,
             total_code_size: usage.code_bytes,
         }))
+    }
+}
+
+impl Attributes {
+    fn state(&self, provisioned: &Provisioned) -> v1::ProvisionedConcurrency {
+        let state = self.invoker.provisioned_state(provisioned);
+        let status = match state.status {
+            ProvisionedStatus::InProgress => v1::ProvisionedStatus::InProgress,
+            ProvisionedStatus::Ready => v1::ProvisionedStatus::Ready,
+            ProvisionedStatus::Failed { .. } => v1::ProvisionedStatus::Failed,
+        };
+        v1::ProvisionedConcurrency {
+            qualifier: provisioned.arn.qualifier.as_ref().map(ToString::to_string).unwrap_or_default(),
+            requested: provisioned.config.requested.get(),
+            available: state.available,
+            status: status.into(),
+            status_reason: state.status.reason().unwrap_or_default().to_owned(),
+        }
     }
 }
 

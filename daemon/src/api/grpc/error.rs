@@ -87,9 +87,13 @@ impl From<FunctionError> for Refusal {
             ErrorKind::Validation | ErrorKind::InvalidParameterValue => match error {
                 FunctionError::InvalidField(error) => invalid(error.field, error.message),
                 FunctionError::Package(error) => return error.into(),
+                FunctionError::TooMuchProvisioned(_) => invalid("provisioned_concurrent_executions", message),
                 _ => invalid("reserved_concurrent_executions", message),
             },
             ErrorKind::ResourceNotFound => not_found(message),
+            ErrorKind::ProvisionedConcurrencyConfigNotFound => {
+                status(Code::NotFound, "PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND", message)
+            }
             ErrorKind::ResourceConflict => status(Code::AlreadyExists, "RESOURCE_CONFLICT", message),
             ErrorKind::PreconditionFailed => status(Code::FailedPrecondition, "PRECONDITION_FAILED", message),
             ErrorKind::PolicyLengthExceeded => {

@@ -121,6 +121,7 @@ pub async fn serve(
     });
     let attributes = AttributeServiceServer::new(Attributes {
         registry: doors.registry.clone(),
+        invoker: doors.invoker.clone(),
         region: doors.region.clone(),
     });
     let layers = LayerServiceServer::new(Layers { registry: doors.registry.clone() });

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::functions::{
     Alias, AliasName, EventInvokeConfig, FunctionArn, FunctionError, FunctionReference, InvalidField, Policy,
-    Qualifier, RevisionId, Version,
+    ProvisionedConcurrency, Qualifier, RevisionId, Version,
     alias::{CreateAlias, Routing, UpdateAlias},
 };
 
@@ -81,6 +81,12 @@ impl FunctionRegistry {
                 revision_id: RevisionId::random(),
             };
             check_target(&entry, record.version, record.routing)?;
+            if entry.provisioned.contains_key(&Qualifier::Alias(alias.clone())) {
+                entry.check_provisioned_alias(record.version)?;
+                if let Some(Routing { version, .. }) = record.routing {
+                    entry.check_provisioned_alias(Version::Number(version))?;
+                }
+            }
             registry.put_alias(&entry, alias.clone(), record).await
         })
         .await
@@ -100,6 +106,7 @@ impl FunctionRegistry {
         if let Some(kept) = self.index_mut().get_mut(arn.account, &arn.name) {
             kept.aliases.insert(alias, new.clone());
         }
+        self.provisions_changed(arn.account, &arn.name);
         Ok(new)
     }
 
@@ -125,12 +132,15 @@ impl FunctionRegistry {
             batch.delete::<AliasRecord>(&record::alias_key(account, &name, &alias))?;
             batch.delete::<Policy>(&permissions::policy_key(account, &name, Some(&qualifier)))?;
             batch.delete::<EventInvokeConfig>(&record::key_of(account, &name, &qualifier))?;
+            batch.delete::<ProvisionedConcurrency>(&record::key_of(account, &name, &qualifier))?;
             registry.write(batch, &entry.latest.arn).await?;
             if let Some(kept) = registry.index_mut().get_mut(account, &name) {
                 kept.aliases.remove(&alias);
                 kept.policies.remove(&Some(qualifier.clone()));
                 kept.event_configs.remove(&qualifier);
+                kept.provisioned.remove(&qualifier);
             }
+            registry.provisions_changed(account, &name);
             Ok(())
         })
         .await

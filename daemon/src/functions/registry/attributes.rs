@@ -122,6 +122,11 @@ impl FunctionRegistry {
             let _shares = registry.0.shares.lock().await;
             if let Some(share) = share {
                 registry.0.concurrency.check(account, &name, share)?;
+                let provisioned =
+                    entry.provisioned.values().map(|config| u64::from(config.requested.get())).sum();
+                if provisioned > u64::from(share) {
+                    return Err(FunctionError::ReservedBelowProvisioned { share, provisioned });
+                }
             }
             let mut record = entry.stored.value().clone();
             record.reserved_concurrency = share;

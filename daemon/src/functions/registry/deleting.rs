@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     functions::{
-        EventInvokeConfig, FunctionError, FunctionReference, InvalidField, Policy, Qualifier, Version,
-        VersionNumber,
+        EventInvokeConfig, FunctionError, FunctionReference, InvalidField, Policy, ProvisionedConcurrency,
+        Qualifier, Version, VersionNumber,
     },
     store::{Batch, StoreError},
 };
@@ -23,6 +23,7 @@ enum Doomed {
     Alias(String),
     Policy(String),
     EventConfig(String),
+    Provisioned(String),
 }
 
 impl Doomed {
@@ -32,6 +33,7 @@ impl Doomed {
             Self::Alias(key) => batch.delete::<AliasRecord>(key),
             Self::Policy(key) => batch.delete::<Policy>(key),
             Self::EventConfig(key) => batch.delete::<EventInvokeConfig>(key),
+            Self::Provisioned(key) => batch.delete::<ProvisionedConcurrency>(key),
         }
     }
 }
@@ -99,14 +101,18 @@ impl FunctionRegistry {
         batch.delete::<VersionRecord>(&key)?;
         batch.delete::<Policy>(&key)?;
         batch.delete::<EventInvokeConfig>(&key)?;
+        batch.delete::<ProvisionedConcurrency>(&key)?;
         self.write(batch, &version.arn).await?;
         let mut index = self.index_mut();
         if let Some(kept) = index.get_mut(account, name) {
             kept.policies.remove(&Some(qualifier.clone()));
             kept.event_configs.remove(&qualifier);
+            kept.provisioned.remove(&qualifier);
         }
         index.remove_version(account, name, number);
         self.announce(version, None);
+        drop(index);
+        self.provisions_changed(account, name);
         Ok(())
     }
 
@@ -125,6 +131,10 @@ impl FunctionRegistry {
         doomed.extend(policies.map(|resource| Doomed::Policy(policy_key(account, name, resource.as_ref()))));
         let configs = entry.event_configs.keys();
         doomed.extend(configs.map(|qualifier| Doomed::EventConfig(record::key_of(account, name, qualifier))));
+        let provisioned = entry.provisioned.keys();
+        doomed.extend(
+            provisioned.map(|qualifier| Doomed::Provisioned(record::key_of(account, name, qualifier))),
+        );
         let mut batch = Batch::new();
         batch.compare_and_delete(&entry.stored)?;
         if entry.stored.last_version > 0 {
@@ -144,6 +154,7 @@ impl FunctionRegistry {
                 self.announce(version, None);
             }
         }
+        self.provisions_changed(account, name);
         for chunk in chunks {
             let mut batch = Batch::new();
             for doomed in chunk {

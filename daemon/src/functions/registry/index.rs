@@ -12,8 +12,8 @@ use std::{
 use super::{layers::Layers, record::FunctionRecord, version::FunctionVersion};
 use crate::{
     functions::{
-        Alias, AliasName, EventInvokeConfig, FunctionName, Policy, Qualifier, RuntimeName, Version,
-        VersionNumber,
+        Alias, AliasName, EventInvokeConfig, FunctionName, Policy, ProvisionedConcurrency, Qualifier,
+        RuntimeName, Version, VersionNumber,
     },
     identity::AccountId,
     store::{Sha256Digest, Stored},
@@ -29,6 +29,7 @@ pub(super) struct Entry {
     /// By the resource that they are of: the function as a whole, or a qualifier of it.
     pub(super) policies: HashMap<Option<Qualifier>, Arc<Policy>>,
     pub(super) event_configs: BTreeMap<Qualifier, Arc<EventInvokeConfig>>,
+    pub(super) provisioned: BTreeMap<Qualifier, Arc<ProvisionedConcurrency>>,
 }
 
 impl Entry {
@@ -41,6 +42,7 @@ impl Entry {
             aliases: BTreeMap::new(),
             policies: HashMap::new(),
             event_configs: BTreeMap::new(),
+            provisioned: BTreeMap::new(),
         }
     }
 
@@ -173,6 +175,11 @@ impl Index {
             .collect();
         found.sort_unstable_by(|a, b| a.latest.name().cmp(b.latest.name()));
         found
+    }
+
+    /// All functions, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.accounts.values().flat_map(HashMap::values)
     }
 
     pub(super) fn len(&self) -> usize {

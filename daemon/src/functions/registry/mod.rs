@@ -26,6 +26,7 @@ mod index;
 mod layers;
 mod open;
 mod permissions;
+mod provisioned;
 mod publishing;
 mod record;
 mod requests;
@@ -45,6 +46,7 @@ pub use self::{
     events::Unsaid,
     index::Usage,
     permissions::AddPermission,
+    provisioned::Provisioned,
     publishing::PublishVersion,
     requests::{Changed, Collected, CreateFunction, Found, FunctionChange, FunctionPage, Page, UpdateCode},
     upload::{CodeUpload, UploadedCode},
@@ -115,6 +117,8 @@ struct Shared {
     layer_gate: tokio::sync::Mutex<()>,
     concurrency: Concurrency,
     changes: broadcast::Sender<FunctionChange>,
+    /// Told after what is wanted of versions has changed.
+    provisions: watch::Sender<()>,
     /// Told after whatever was shown in the index.
     shown: watch::Sender<()>,
     uploads: Uploads,

@@ -20,7 +20,7 @@ use crate::{
     clock::SharedClock,
     functions::{
         Alias, Concurrency, EventInvokeConfig, FunctionArn, FunctionError, FunctionName, PackageError,
-        PackageStore, Policy, Qualifier, Version,
+        PackageStore, Policy, ProvisionedConcurrency, Qualifier, Version,
     },
     identity::AccountId,
     store::{Record, Sha256Digest, Store, StoreError, Stored},
@@ -64,6 +64,7 @@ impl FunctionRegistry {
             if let Some(share) = entry.stored.reserved_concurrency {
                 concurrency.reserve(account, &name, Some(share));
             }
+            concurrency.provision(account, &name, &entry.provisioned_by_version());
             if entry.all_versions().any(|version| version.is_changing()) {
                 unsettled.push((account, name));
             }
@@ -83,6 +84,7 @@ impl FunctionRegistry {
             layer_gate: tokio::sync::Mutex::default(),
             concurrency,
             changes,
+            provisions: watch::Sender::new(()),
             shown: watch::Sender::new(()),
             uploads: Uploads::default(),
             unpacking: Semaphore::new(MAX_UNPACKING),
@@ -131,6 +133,12 @@ impl Reader<'_> {
             let Some((entry, qualifier)) = self.owner(entries, &stored).await? else { continue };
             let qualifier = qualifier.ok_or_else(|| damaged(&stored))?;
             entry.event_configs.insert(qualifier, Arc::new(stored.into_value()));
+        }
+        for stored in self.store.scan_all::<ProvisionedConcurrency>("") {
+            let stored = stored?;
+            let Some((entry, qualifier)) = self.owner(entries, &stored).await? else { continue };
+            let qualifier = qualifier.ok_or_else(|| damaged(&stored))?;
+            entry.provisioned.insert(qualifier, Arc::new(stored.into_value()));
         }
         Ok(())
     }

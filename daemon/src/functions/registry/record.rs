@@ -12,7 +12,7 @@ use crate::{
     functions::{
         AliasName, Description, FunctionName, Qualifier, RecursiveLoop, RevisionId, RuntimeManagement,
         Settings, Tags, Version, VersionNumber, alias::Routing, event_invoke::EventInvokeConfig,
-        policy::Policy,
+        policy::Policy, provisioned::ProvisionedConcurrency,
     },
     identity::AccountId,
     store::{Record, Sha256Digest},
@@ -152,6 +152,12 @@ impl Record for Policy {
 /// Under `ACCOUNT/NAME/QUALIFIER`.
 impl Record for EventInvokeConfig {
     const TREE: &'static str = "function_event_configs";
+    const SCHEMA_VERSION: u16 = 1;
+}
+
+/// Under `ACCOUNT/NAME/QUALIFIER`.
+impl Record for ProvisionedConcurrency {
+    const TREE: &'static str = "function_provisioned";
     const SCHEMA_VERSION: u16 = 1;
 }
 

@@ -1,5 +1,7 @@
 //! The registry as its callers see it, over a real store on disk.
 
+mod provisioned;
+
 use std::{
     collections::BTreeMap,
     io::{Cursor, Write as _},

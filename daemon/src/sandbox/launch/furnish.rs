@@ -99,6 +99,9 @@ fn start<'a>(spec: &'a SandboxSpec, environment: &'a BTreeMap<String, String>) -
 fn environment(assignment: &Assignment) -> BTreeMap<String, String> {
     let mut environment = assignment.spec.environment.clone();
     environment.insert("AWS_LAMBDA_LOG_STREAM_NAME".to_owned(), assignment.log_stream.to_string());
+    if assignment.provisioned {
+        environment.insert("AWS_LAMBDA_INITIALIZATION_TYPE".to_owned(), "provisioned-concurrency".to_owned());
+    }
     environment.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), runtime_api::ADDRESS.to_owned());
     environment
 }

@@ -47,6 +47,10 @@ impl<'a> Waiting<'a> {
         if !sandbox.pool.offer(id) {
             return Err(End::Stopped);
         }
+        if sandbox.pool.is_provisioned(id) {
+            // It came up for nobody.
+            sandbox.init = None;
+        }
         let offered = Instant::now();
         let mut standstill =
             Standstill::after(sandbox.grace.length()).resting_after(sandbox.host.settings.reclaim_after);
@@ -76,7 +80,8 @@ impl<'a> Waiting<'a> {
                 () = standstill.due() => {
                     let step = standstill.step(&sandbox.freezer).await.map_err(super::not_frozen)?;
                     sandbox.stepped(step)?;
-                    if step == Step::Resting {
+                    // One that is to be there is to be quick.
+                    if step == Step::Resting && !sandbox.pool.is_provisioned(id) {
                         reclaim = Some(Reclaim::begin(sandbox.host, &sandbox.cgroup, sandbox.spec.memory_mb));
                     }
                 }
@@ -85,6 +90,10 @@ impl<'a> Waiting<'a> {
                     sandbox.measure();
                 }
                 () = tokio::time::sleep_until(expires) => {
+                    if sandbox.pool.is_provisioned(id) {
+                        expires = Instant::now() + sandbox.pool.stay(&sandbox.spec).max(HAND_OVER_LIMIT);
+                        continue;
+                    }
                     if sandbox.pool.expire(id) {
                         return Err(End::Expired);
                     }

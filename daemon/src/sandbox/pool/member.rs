@@ -54,6 +54,8 @@ pub struct Assignment {
     pub spec: Arc<SandboxSpec>,
     /// Its log stream.
     pub log_stream: Arc<str>,
+    /// Whether it was made ahead of calls for provisioned concurrency.
+    pub provisioned: bool,
 }
 
 impl std::fmt::Debug for Member {
@@ -91,7 +93,7 @@ impl Member {
     }
 
     /// It gets its function. The bookkeeping does that once for each.
-    pub(super) fn assign(&self, spec: Arc<SandboxSpec>, now: OffsetDateTime) {
+    pub(super) fn assign(&self, spec: Arc<SandboxSpec>, provisioned: bool, now: OffsetDateTime) {
         let log_stream = format!(
             "{:04}/{:02}/{:02}/[{}]{}",
             now.year(),
@@ -100,7 +102,7 @@ impl Member {
             spec.version,
             self.id
         );
-        if self.assignment.set(Assignment { spec, log_stream: log_stream.into() }).is_err() {
+        if self.assignment.set(Assignment { spec, log_stream: log_stream.into(), provisioned }).is_err() {
             tracing::error!(sandbox = %self.id, "a sandbox was given a second function; it keeps its first");
         }
         self.touch();

@@ -7,6 +7,7 @@
 
 mod administration;
 mod ahead;
+mod floors;
 mod member;
 mod state;
 mod stock;
@@ -26,7 +27,7 @@ use tokio_util::task::TaskTracker;
 pub use administration::SandboxInfo;
 pub use member::{Assignment, Lease, Member};
 use state::{Action, Policy, PoolState, Taken, WaiterId};
-pub use state::{Counts, Forecast, Phase, Plan, ReadyLimits};
+pub use state::{Counts, FloorState, Forecast, Phase, Plan, ReadyLimits, Shortfall};
 
 use super::{
     host::Host,
@@ -210,9 +211,9 @@ impl Pool {
                 books.members.insert(id, Arc::clone(&member));
                 self.inner.owners.spawn(owner::own(self.clone(), member, inbox));
             }
-            Action::Assign(id, spec) => {
+            Action::Assign(id, spec, of_floor) => {
                 if let Some(member) = books.members.get(&id) {
-                    member.assign(spec, self.inner.host.clock.now());
+                    member.assign(spec, of_floor, self.inner.host.clock.now());
                 }
                 self.inner.restock.notify_one();
             }
@@ -287,7 +288,11 @@ impl Pool {
         {
             books.state.started(id, took);
         }
+        let was_starting = books.state.phase(id) == Some(Phase::Starting);
         let granted = books.state.try_grant(id);
+        if was_starting && !books.draining {
+            books.state.came_up(id, Instant::now());
+        }
         self.carry_out(&mut books);
         granted
     }
@@ -333,7 +338,7 @@ impl Pool {
         if let Some(member) = books.members.get(id) {
             member.touch();
         }
-        let waiter = books.state.stopping(id);
+        let waiter = books.state.stopping(id, floors::why(&reason), Instant::now());
         self.carry_out(&mut books);
         if let Some(waiter) = waiter {
             books.refuse(waiter, reason);
@@ -345,6 +350,9 @@ impl Pool {
         let mut books = self.books();
         books.state.gone(id);
         books.members.remove(id);
+        if !books.draining {
+            books.state.fill(Instant::now());
+        }
         self.carry_out(&mut books);
         self.inner.restock.notify_one();
     }

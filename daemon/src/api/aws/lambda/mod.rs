@@ -14,6 +14,7 @@ mod invoke;
 mod layers;
 mod operations;
 mod permissions;
+mod provisioned;
 mod settings;
 mod tags;
 mod versions;

@@ -3,8 +3,8 @@
 use std::{fmt, pin::Pin};
 
 use super::{
-    Lambda, Served, account, aliases, events, functions, input::Call, invoke, layers, permissions, tags,
-    versions,
+    Lambda, Served, account, aliases, events, functions, input::Call, invoke, layers, permissions,
+    provisioned, tags, versions,
 };
 use crate::{
     api::aws::{answer::Answer, error::AwsError},
@@ -83,7 +83,7 @@ macro_rules! served {
 #[rustfmt::skip]
 pub(super) static OPERATIONS: &[Operation] = &[
     Operation { query: Some("find=LayerVersion"), ..served!("GetLayerVersionByArn", "GET", "/2018-10-31/layers", Yes, SMALL_BODY, layers::get_by_arn) },
-    Operation { query: Some("List=ALL"), ..missing("ListProvisionedConcurrencyConfigs", "GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency") },
+    Operation { query: Some("List=ALL"), ..served!("ListProvisionedConcurrencyConfigs", "GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", Yes, SMALL_BODY, provisioned::list) },
     served!("AddLayerVersionPermission", "POST", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", Yes, SMALL_BODY, layers::add_permission),
     served!("AddPermission", "POST", "/2015-03-31/functions/{FunctionName}/policy", Partly, SMALL_BODY, permissions::add),
     missing("CheckpointDurableExecution", "POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"),
@@ -104,7 +104,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("DeleteFunctionEventInvokeConfig", "DELETE", "/2019-09-25/functions/{FunctionName}/event-invoke-config", Yes, SMALL_BODY, events::delete),
     missing("DeleteFunctionUrlConfig", "DELETE", "/2021-10-31/functions/{FunctionName}/url"),
     served!("DeleteLayerVersion", "DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", Yes, SMALL_BODY, layers::delete),
-    missing("DeleteProvisionedConcurrencyConfig", "DELETE", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
+    served!("DeleteProvisionedConcurrencyConfig", "DELETE", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", Yes, SMALL_BODY, provisioned::delete),
     missing("DeleteResourcePolicy", "DELETE", "/2026-07-09/resource-policy/{ResourceArn}"),
     served!("GetAccountSettings", "GET", "/2016-08-19/account-settings", Yes, SMALL_BODY, account::settings),
     served!("GetAlias", "GET", "/2015-03-31/functions/{FunctionName}/aliases/{Name}", Yes, SMALL_BODY, aliases::get),
@@ -125,7 +125,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("GetLayerVersion", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", Yes, SMALL_BODY, layers::get),
     served!("GetLayerVersionPolicy", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", Yes, SMALL_BODY, layers::get_policy),
     served!("GetPolicy", "GET", "/2015-03-31/functions/{FunctionName}/policy", Yes, SMALL_BODY, permissions::get),
-    missing("GetProvisionedConcurrencyConfig", "GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
+    served!("GetProvisionedConcurrencyConfig", "GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", Yes, SMALL_BODY, provisioned::get),
     missing("GetResourcePolicy", "GET", "/2026-07-09/resource-policy/{ResourceArn}"),
     served!("GetRuntimeManagementConfig", "GET", "/2021-07-20/functions/{FunctionName}/runtime-management-config", Partly, SMALL_BODY, account::get_runtime_management),
     served!("Invoke", "POST", "/2015-03-31/functions/{FunctionName}/invocations", Partly, PAYLOAD_LIMIT, invoke::invoke),
@@ -153,7 +153,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("PutFunctionEventInvokeConfig", "PUT", "/2019-09-25/functions/{FunctionName}/event-invoke-config", Partly, SMALL_BODY, events::put),
     served!("PutFunctionRecursionConfig", "PUT", "/2024-08-31/functions/{FunctionName}/recursion-config", Partly, SMALL_BODY, account::put_recursion),
     missing("PutFunctionScalingConfig", "PUT", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
-    missing("PutProvisionedConcurrencyConfig", "PUT", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
+    served!("PutProvisionedConcurrencyConfig", "PUT", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", Yes, SMALL_BODY, provisioned::put),
     missing("PutResourcePolicy", "PUT", "/2026-07-09/resource-policy/{ResourceArn}"),
     served!("PutRuntimeManagementConfig", "PUT", "/2021-07-20/functions/{FunctionName}/runtime-management-config", Partly, SMALL_BODY, account::put_runtime_management),
     served!("RemoveLayerVersionPermission", "DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}", Yes, SMALL_BODY, layers::remove_permission),

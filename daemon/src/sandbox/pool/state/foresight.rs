@@ -62,7 +62,7 @@ impl PoolState {
     /// and that nobody waits for; what a guess is worth must not cost a call that has come. False if there is none, or if
     /// a sandbox that runs no call is there or on its way.
     pub(in crate::sandbox::pool) fn expect(&mut self, spec: &Arc<SandboxSpec>, now: Instant) -> bool {
-        let has_one = self.versions.get(&spec.key).is_some_and(|version| !version.is_unused());
+        let has_one = self.versions.get(&spec.key).is_some_and(|version| !version.is_spent());
         if has_one || !self.queue.is_empty() {
             return false;
         }

@@ -20,7 +20,7 @@
 //! while nothing was done for it. A want that a function's next call is expected to need ([`foresight`]) has no waiter from the
 //! start.
 //!
-//! What idle sandboxes there are is given up in the order of [`order`], when calls need the memory, and by themselves after
+//! Of some versions so many sandboxes are there in any case ([`provision`]). What other idle sandboxes there are is given up in the order of [`order`], when calls need the memory, and by themselves after
 //! the time that [`keep`] gives them.
 
 mod budget;
@@ -29,6 +29,7 @@ mod foresight;
 mod histogram;
 mod keep;
 mod order;
+mod provision;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -44,13 +45,19 @@ use tokio::time::Instant;
 use self::{
     budget::{Budget, Hold},
     order::{Order, Rank},
+    provision::Floor,
     shelf::Shelf,
     usage::Usages,
 };
 use crate::sandbox::spec::{Base, BaseKey, SandboxId, SandboxSpec, SpecKey};
 
 pub(super) use self::keep::Policy;
-pub use self::{foresight::Forecast, keep::Plan, shelf::ReadyLimits};
+pub use self::{
+    foresight::Forecast,
+    keep::Plan,
+    provision::{FloorState, Shortfall},
+    shelf::ReadyLimits,
+};
 
 /// A call that waits.
 pub(super) type WaiterId = u64;
@@ -94,6 +101,16 @@ impl Phase {
             Self::Stopping => Hold::Leaving,
         }
     }
+
+    /// Whether it has a function and is to stay.
+    fn is_alive(self) -> bool {
+        self == Self::Starting || self.is_initialised()
+    }
+
+    /// Whether its function is initialised and it is to stay.
+    fn is_initialised(self) -> bool {
+        matches!(self, Self::Idle | Self::Busy | Self::Finishing)
+    }
 }
 
 #[derive(Debug)]
@@ -109,6 +126,17 @@ struct Entry {
     clock: u64,
     /// While it can go.
     rank: Option<Rank>,
+    /// It belongs to a floor.
+    of_floor: bool,
+}
+
+impl Entry {
+    fn hold(&self) -> Hold {
+        match self.phase.hold() {
+            Hold::Evictable if self.of_floor => Hold::Firm,
+            hold => hold,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -116,15 +144,22 @@ struct Want {
     spec: Arc<SandboxSpec>,
     /// Its memory is promised to it.
     admitted: bool,
+    /// A floor needs it, whether or not a waiter does.
+    of_floor: bool,
 }
 
 #[derive(Debug, Default)]
 struct Version {
-    idle: BTreeMap<IdleSeq, SandboxId>,
+    /// Those of its floor last, since the last is taken first.
+    idle: BTreeMap<(bool, IdleSeq), SandboxId>,
     waiters: VecDeque<WaiterId>,
     wants: VecDeque<WantId>,
     starting: usize,
     finishing: usize,
+    /// Of its floor, from when they start.
+    of_floor: usize,
+    /// Of these, those that have started.
+    initialised: usize,
 }
 
 impl Version {
@@ -133,8 +168,13 @@ impl Version {
         self.starting + self.wants.len()
     }
 
-    fn is_unused(&self) -> bool {
+    /// Whether nothing of it is there or on its way but what runs a call.
+    fn is_spent(&self) -> bool {
         self.idle.is_empty() && self.waiters.is_empty() && self.coming() == 0 && self.finishing == 0
+    }
+
+    fn is_unused(&self) -> bool {
+        self.is_spent() && self.of_floor == 0
     }
 }
 
@@ -143,8 +183,8 @@ impl Version {
 pub(super) enum Action {
     /// Make a sandbox of this id.
     Prepare(SandboxId, Arc<Base>),
-    /// Give the sandbox its function; its memory is reserved.
-    Assign(SandboxId, Arc<SandboxSpec>),
+    /// Give the sandbox its function; its memory is reserved. Whether it is for a floor.
+    Assign(SandboxId, Arc<SandboxSpec>, bool),
     /// Give the sandbox to the waiter.
     Grant(WaiterId, SandboxId),
     /// Tell the sandbox to stop.
@@ -187,6 +227,7 @@ pub(super) struct PoolState {
     entries: HashMap<SandboxId, Entry>,
     versions: HashMap<SpecKey, Version>,
     shelves: HashMap<BaseKey, Shelf>,
+    floors: HashMap<SpecKey, Floor>,
     wants: HashMap<WantId, Want>,
     /// Wants that wait for memory.
     queue: VecDeque<WantId>,
@@ -206,6 +247,7 @@ impl PoolState {
             entries: HashMap::new(),
             versions: HashMap::new(),
             shelves: HashMap::new(),
+            floors: HashMap::new(),
             wants: HashMap::new(),
             queue: VecDeque::new(),
             order: Order::default(),
@@ -252,7 +294,8 @@ impl PoolState {
         let idle = self.versions.get(&spec.key).and_then(|version| version.idle.values().next_back());
         let Some(id) = idle.cloned() else { return Taken::None };
         let needed = u64::from(spec.memory_mb);
-        if !self.budget.could_run(needed) {
+        // One of a floor holds what it needs already.
+        if !self.belongs_to_floor(&id) && !self.budget.could_run(needed) {
             return Taken::NoMemory(needed);
         }
         self.set_phase(&id, Phase::Busy, Some(needed));
@@ -294,15 +337,23 @@ impl PoolState {
 
     /// Has a sandbox made, now or when evicted ones have made room. False if there can't be room.
     fn want(&mut self, spec: &Arc<SandboxSpec>, now: Instant) -> bool {
+        self.want_for(spec, false, now)
+    }
+
+    /// The same; for a floor it is not taken back when no waiter needs it.
+    fn want_for(&mut self, spec: &Arc<SandboxSpec>, of_floor: bool, now: Instant) -> bool {
         let needed = u64::from(spec.memory_mb);
         if !self.budget.could_fit(needed) {
             return false;
         }
         let shelf = self.shelf(&spec.base, now);
-        shelf.wanted(now);
+        // What stands ready is for calls, and a floor tells nothing of these.
+        if !of_floor {
+            shelf.wanted(now);
+        }
         shelf.queued += 1;
         let id = self.next();
-        self.wants.insert(id, Want { spec: Arc::clone(spec), admitted: false });
+        self.wants.insert(id, Want { spec: Arc::clone(spec), admitted: false, of_floor });
         self.versions.entry(spec.key.clone()).or_default().wants.push_back(id);
         self.budget.queue(needed);
         self.queue.push_back(id);
@@ -358,6 +409,7 @@ impl PoolState {
             idle_seq: 0,
             clock: 0,
             rank: None,
+            of_floor: false,
         };
         self.entries.insert(id.clone(), entry);
         self.enter(&id);
@@ -366,7 +418,7 @@ impl PoolState {
 
     /// Gives a sandbox without a function the function that is wanted.
     fn assign(&mut self, id: &SandboxId, want: WantId) {
-        let Some(Want { spec, .. }) = self.wants.remove(&want) else { return };
+        let Some(Want { spec, of_floor, .. }) = self.wants.remove(&want) else { return };
         let needed = u64::from(spec.memory_mb);
         self.budget.redeem(needed);
         if let Some(version) = self.versions.get_mut(&spec.key) {
@@ -377,9 +429,10 @@ impl PoolState {
             entry.spec = Some(Arc::clone(&spec));
             entry.phase = Phase::Starting;
             entry.held_mb = needed;
+            entry.of_floor = of_floor;
         }
         self.enter(id);
-        self.actions.push(Action::Assign(id.clone(), spec));
+        self.actions.push(Action::Assign(id.clone(), spec, of_floor));
     }
 
     /// Takes wants of a version back that no waiter needs any more.
@@ -387,7 +440,9 @@ impl PoolState {
         let mut any = false;
         while let Some(version) = self.versions.get_mut(key)
             && version.coming() > version.waiters.len()
-            && let Some(want) = version.wants.pop_back()
+            && let Some(at) =
+                version.wants.iter().rposition(|want| self.wants.get(want).is_none_or(|want| !want.of_floor))
+            && let Some(want) = version.wants.remove(at)
         {
             self.drop_want(want);
             any = true;
@@ -450,7 +505,8 @@ impl PoolState {
     pub(super) fn measured(&mut self, id: &SandboxId, used_mb: u64) {
         let Some(entry) = self.entries.get(id) else { return };
         let most = entry.spec.as_ref().map_or(u64::MAX, |spec| u64::from(spec.memory_mb));
-        if matches!(entry.phase, Phase::Ready | Phase::Idle) {
+        // One of a floor holds everything that it may need.
+        if matches!(entry.phase, Phase::Ready | Phase::Idle) && !entry.of_floor {
             let phase = entry.phase;
             let held = used_mb.clamp(1, most);
             self.budget.release(phase.hold(), entry.held_mb);
@@ -508,13 +564,20 @@ impl PoolState {
     }
 
     /// A sandbox is on its way out. If it was on its way *in*, or about to be free, then one waiter too many counts on
-    /// it: that one is given back, to fail with it. So a function that can't start is not started for ever.
-    pub(super) fn stopping(&mut self, id: &SandboxId) -> Option<WaiterId> {
+    /// it: that one is given back, to fail with it. So a function that can't start is not started for ever, and neither
+    /// is one for a floor, which is told `why`.
+    pub(super) fn stopping(&mut self, id: &SandboxId, why: Shortfall, now: Instant) -> Option<WaiterId> {
         let entry = self.entries.get(id)?;
         let (base, spec, phase) = (Arc::clone(&entry.base), entry.spec.clone(), entry.phase);
+        let was_for_floor = entry.of_floor && matches!(phase, Phase::Starting | Phase::Idle);
         self.set_phase(id, Phase::Stopping, None);
         let key = match spec {
-            Some(spec) => spec.key.clone(),
+            Some(spec) => {
+                if was_for_floor {
+                    self.fail_floor(&spec.key, why, now);
+                }
+                spec.key.clone()
+            }
             None if phase == Phase::Preparing => {
                 let shelf = self.shelves.get_mut(base.key())?;
                 if shelf.wants.len() <= shelf.preparing {
@@ -522,6 +585,9 @@ impl PoolState {
                 }
                 let want = shelf.wants.pop_front()?;
                 let key = self.wants.get(&want)?.spec.key.clone();
+                if self.is_of_floor(want) {
+                    self.fail_floor(&key, why, now);
+                }
                 if let Some(version) = self.versions.get_mut(&key) {
                     version.wants.retain(|other| *other != want);
                 }
@@ -630,6 +696,7 @@ impl PoolState {
             .map(|version| version.idle.values().cloned().collect())
             .unwrap_or_default();
         idle.iter().for_each(|id| self.stop(id));
+        self.end_floor(key);
     }
 
     /// No idle and no ready sandbox is wanted any more.
@@ -666,9 +733,13 @@ impl PoolState {
 
     fn leave(&mut self, id: &SandboxId) {
         let Some(entry) = self.entries.get(id) else { return };
-        self.budget.release(entry.phase.hold(), entry.held_mb);
+        self.budget.release(entry.hold(), entry.held_mb);
         *self.counts.of(entry.phase) -= 1;
-        let version = entry.spec.as_ref().and_then(|spec| self.versions.get_mut(&spec.key));
+        let mut version = entry.spec.as_ref().and_then(|spec| self.versions.get_mut(&spec.key));
+        if let Some(version) = version.as_mut().filter(|_| entry.of_floor) {
+            version.of_floor -= usize::from(entry.phase.is_alive());
+            version.initialised -= usize::from(entry.phase.is_initialised());
+        }
         let shelf = self.shelves.get_mut(entry.base.key());
         match (entry.phase, version, shelf) {
             (Phase::Preparing, _, Some(shelf)) => shelf.preparing -= 1,
@@ -676,7 +747,7 @@ impl PoolState {
             (Phase::Starting, Some(version), _) => version.starting -= 1,
             (Phase::Finishing, Some(version), _) => version.finishing -= 1,
             (Phase::Idle, Some(version), _) => {
-                version.idle.remove(&entry.idle_seq);
+                version.idle.remove(&(entry.of_floor, entry.idle_seq));
             }
             _ => {}
         }
@@ -690,9 +761,13 @@ impl PoolState {
         let Some(entry) = self.entries.get_mut(id) else { return };
         entry.idle_seq = seq;
         entry.clock = self.order.clock();
-        self.budget.hold(entry.phase.hold(), entry.held_mb);
+        self.budget.hold(entry.hold(), entry.held_mb);
         *self.counts.of(entry.phase) += 1;
-        let version = entry.spec.as_ref().map(|spec| self.versions.entry(spec.key.clone()).or_default());
+        let mut version = entry.spec.as_ref().map(|spec| self.versions.entry(spec.key.clone()).or_default());
+        if let Some(version) = version.as_mut().filter(|_| entry.of_floor) {
+            version.of_floor += usize::from(entry.phase.is_alive());
+            version.initialised += usize::from(entry.phase.is_initialised());
+        }
         let shelf = self.shelves.get_mut(entry.base.key());
         match (entry.phase, version, shelf) {
             (Phase::Preparing, _, Some(shelf)) => shelf.preparing += 1,
@@ -700,7 +775,7 @@ impl PoolState {
             (Phase::Starting, Some(version), _) => version.starting += 1,
             (Phase::Finishing, Some(version), _) => version.finishing += 1,
             (Phase::Idle, Some(version), _) => {
-                version.idle.insert(seq, id.clone());
+                version.idle.insert((entry.of_floor, seq), id.clone());
             }
             _ => {}
         }
@@ -711,7 +786,7 @@ impl PoolState {
     fn rank(&mut self, id: &SandboxId) {
         let Some(entry) = self.entries.get(id) else { return };
         let (has_function, clock, seq) = (entry.spec.is_some(), entry.clock, entry.idle_seq);
-        let worth = (entry.phase.hold() == Hold::Evictable).then(|| self.worth(entry));
+        let worth = (entry.hold() == Hold::Evictable).then(|| self.worth(entry));
         if let Some(rank) = &entry.rank {
             self.order.remove(rank);
         }

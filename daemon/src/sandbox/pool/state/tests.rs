@@ -1,5 +1,7 @@
 //! The pool's rules, one by one and in any order.
 
+mod floors;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -56,7 +58,7 @@ impl World {
 
     fn assigned(&mut self, id: &SandboxId) {
         assert!(self.state.prepared(id, true));
-        assert!(matches!(&self.state.take_actions()[..], [Action::Assign(to, _)] if to == id));
+        assert!(matches!(&self.state.take_actions()[..], [Action::Assign(to, ..)] if to == id));
     }
 
     /// A sandbox without a function.
@@ -167,7 +169,7 @@ fn a_call_counts_on_a_finishing_sandbox_until_it_insists() {
 fn a_failed_start_fails_one_call_and_no_more() {
     let mut world = World::new(NONE_READY);
     let (one, two) = (world.preparing(1, "a"), world.preparing(2, "a"));
-    assert_eq!(world.state.stopping(&one), Some(1));
+    assert_eq!(world.state.stopping(&one, Shortfall::Stopped, world.now), Some(1));
     world.state.gone(&one);
     assert!(world.state.take_actions().is_empty());
     world.assigned(&two);
@@ -181,7 +183,7 @@ fn a_cold_call_takes_a_ready_sandbox_and_its_memory_counts_once() {
     let ready = world.ready();
     let big = world.spec("a", 1000);
     world.state.wait(1, &big, world.now);
-    assert!(matches!(&world.state.take_actions()[..], [Action::Assign(id, _)] if *id == ready));
+    assert!(matches!(&world.state.take_actions()[..], [Action::Assign(id, ..)] if *id == ready));
     assert_eq!(world.state.reserved_mb(), 1000);
     assert!(!world.state.restock(world.now), "no memory is left for another");
 }
@@ -297,7 +299,7 @@ fn an_expected_call_finds_the_sandbox_that_was_made_ahead_of_it() {
     let ready = world.ready();
     let spec = world.spec("a", 400);
     assert!(world.state.expect(&spec, world.now));
-    assert!(matches!(&world.state.take_actions()[..], [Action::Assign(id, _)] if *id == ready));
+    assert!(matches!(&world.state.take_actions()[..], [Action::Assign(id, ..)] if *id == ready));
     assert!(!world.state.expect(&spec, world.now), "one is on its way");
     assert!(!world.state.try_grant(&ready) && world.state.offer(&ready, true));
     assert!(!world.state.expect(&spec, world.now), "one is there");
@@ -340,7 +342,7 @@ fn what_is_made_ahead_and_fails_fails_no_call() {
         if is_assigned {
             world.assigned(id);
         }
-        assert_eq!(world.state.stopping(id), None);
+        assert_eq!(world.state.stopping(id, Shortfall::Stopped, world.now), None);
         world.state.gone(id);
         assert!(world.state.take_actions().is_empty());
     }
@@ -362,6 +364,7 @@ enum Step {
     Restock,
     Keep(bool),
     Expect(u8),
+    Floor(u8, u8),
     Pass(u16),
 }
 
@@ -380,6 +383,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Restock),
         1 => any::<bool>().prop_map(Step::Keep),
         1 => (0..4_u8).prop_map(Step::Expect),
+        1 => (0..4_u8, 0..3_u8).prop_map(|(name, least)| Step::Floor(name, least)),
         2 => any::<u16>().prop_map(Step::Pass),
     ];
     prop::collection::vec(step, 0..200)
@@ -399,11 +403,14 @@ proptest! {
         let mut waiting: BTreeMap<WaiterId, usize> = BTreeMap::new();
         let mut alive: Vec<SandboxId> = Vec::new();
         let mut functions: HashMap<SandboxId, SpecKey> = HashMap::new();
+        let mut floors: Vec<(Arc<SandboxSpec>, u32)> = Vec::new();
         let mut next = 0;
         for step in steps {
             let state = &mut world.state;
+            let kept: Vec<_> = state.entries.iter().filter(|(_, entry)| entry.of_floor).map(|(id, _)| id.clone()).collect();
             let before: HashMap<_, _> = state.entries.iter().map(|(id, entry)| (id.clone(), entry.phase)).collect();
             let is_guess = matches!(step, Step::Expect(_) | Step::Pass(_));
+            let changes_floors = matches!(step, Step::Floor(..));
             let mut own = None;
             let mut pick = |which: u8| {
                 own = alive.get(usize::from(which) % alive.len().max(1)).cloned();
@@ -445,7 +452,7 @@ proptest! {
                 },
                 Step::Finish(which) => if let Some(id) = pick(which) { state.finishing(&id, world.now); },
                 Step::Fail(which) => if let Some(id) = pick(which)
-                    && let Some(waiter) = state.stopping(&id)
+                    && let Some(waiter) = state.stopping(&id, Shortfall::Stopped, world.now)
                 {
                     prop_assert!(waiting.remove(&waiter).is_some());
                 },
@@ -457,6 +464,14 @@ proptest! {
                 Step::Restock => { state.restock(world.now); },
                 Step::Keep(both) => state.keep_ready(&bases[..if both { 2 } else { 1 }], world.now),
                 Step::Expect(name) => { state.expect(&specs[usize::from(name)], world.now); },
+                Step::Floor(name, least) => {
+                    let name = usize::from(name);
+                    floors.retain(|(spec, _)| spec.key != specs[name].key);
+                    if least > 0 {
+                        floors.push((Arc::clone(&specs[name]), u32::from(least)));
+                    }
+                    state.set_floors(&floors, world.now);
+                }
                 Step::Pass(seconds) => {
                     world.now += Duration::from_secs(seconds.into());
                     for spec in state.take_due(world.now) {
@@ -474,23 +489,33 @@ proptest! {
                         prop_assert_eq!(functions.get(&id), name.map(|name| &specs[name].key));
                     }
                     Action::Prepare(id, _) => alive.push(id),
-                    Action::Assign(id, spec) => {
+                    Action::Assign(id, spec, _) => {
                         prop_assert!(functions.insert(id, spec.key.clone()).is_none());
                     }
                     Action::Stop(id) => {
                         prop_assert_eq!(state.phase(&id), Some(Phase::Stopping));
                         let was_idle = matches!(before.get(&id), Some(Phase::Idle | Phase::Ready));
                         prop_assert!((was_idle || own.as_ref() == Some(&id)) && !is_guess);
+                        prop_assert!(!kept.contains(&id) || own.as_ref() == Some(&id) || changes_floors);
                     }
                 }
             }
-            let idle = state.entries.values().filter(|entry| entry.phase.hold() == Hold::Evictable).count();
+            let idle = state.entries.values().filter(|entry| entry.hold() == Hold::Evictable).count();
             prop_assert_eq!(state.order.all().len(), idle);
             prop_assert!(!state.budget.is_overdrawn());
             let waiters: usize = state.versions.values().map(|version| version.waiters.len()).sum();
             prop_assert_eq!(waiters, waiting.len());
             for version in state.versions.values() {
                 prop_assert!(version.waiters.len() <= version.coming() + version.finishing);
+            }
+            for (key, version) in &state.versions {
+                let of_floor = state.entries.values().filter(|entry| {
+                    entry.of_floor && entry.phase.is_alive() && entry.spec.as_ref().is_some_and(|spec| spec.key == *key)
+                });
+                let least = floors.iter().find(|(spec, _)| spec.key == *key).map_or(0, |(_, least)| *least as usize);
+                let wants = version.wants.iter().filter(|want| state.is_of_floor(**want)).count();
+                prop_assert_eq!(of_floor.count(), version.of_floor);
+                prop_assert!(version.initialised <= version.of_floor && version.of_floor + wants <= least);
             }
             for shelf in state.shelves.values() {
                 prop_assert!(shelf.wants.len() <= shelf.preparing);
@@ -506,12 +531,13 @@ proptest! {
         for (waiter, name) in waiting {
             world.state.give_up(waiter, &specs[name].key);
         }
+        world.state.set_floors(&[], world.now);
         world.state.keep_ready(&[], world.now);
         // Room that one call left was another's, until that left too.
         let prepared = |action| if let Action::Prepare(id, _) = action { Some(id) } else { None };
         alive.extend(world.state.take_actions().into_iter().filter_map(prepared));
         for id in alive {
-            world.state.stopping(&id);
+            world.state.stopping(&id, Shortfall::Stopped, world.now);
             world.state.gone(&id);
         }
         let state = world.state;
