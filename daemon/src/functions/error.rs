@@ -117,6 +117,10 @@ pub enum FunctionError {
         arn: FunctionArn,
     },
 
+    /// An alias would lead to `$LATEST` and a version beside it.
+    #[error("$LATEST is not supported for an alias pointing to more than 1 version")]
+    SplitOfLatest,
+
     /// An alias leads to the version.
     #[error("Unable to delete version because the following aliases reference it: [{aliases}]")]
     VersionInUse {
@@ -199,7 +203,9 @@ impl FunctionError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::InvalidField(InvalidField { kind: InvalidKind::Constraint, .. }) => ErrorKind::Validation,
-            Self::InvalidField(_) | Self::TooMuchReserved(_) => ErrorKind::InvalidParameterValue,
+            Self::InvalidField(_) | Self::TooMuchReserved(_) | Self::SplitOfLatest => {
+                ErrorKind::InvalidParameterValue
+            }
             Self::NotFound { .. }
             | Self::NoAlias { .. }
             | Self::NoAliasToUpdate { .. }

@@ -149,7 +149,7 @@ impl From<InvalidField> for AwsError {
 impl From<FunctionError> for AwsError {
     fn from(error: FunctionError) -> Self {
         match &error {
-            FunctionError::TooMuchReserved(_) => {
+            FunctionError::TooMuchReserved(_) | FunctionError::SplitOfLatest => {
                 return Self::new("InvalidParameterValueException", error.to_string()).without_type();
             }
             FunctionError::Package(error) if error.is_fault_of_archive() => return archive(error),

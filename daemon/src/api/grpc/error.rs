@@ -87,6 +87,7 @@ impl From<FunctionError> for Refusal {
             ErrorKind::Validation | ErrorKind::InvalidParameterValue => match error {
                 FunctionError::InvalidField(error) => invalid(error.field, error.message),
                 FunctionError::Package(error) => return error.into(),
+                FunctionError::SplitOfLatest => invalid("function_version", message),
                 _ => invalid("reserved_concurrent_executions", message),
             },
             ErrorKind::ResourceNotFound => not_found(message),
