@@ -217,7 +217,7 @@ impl Client {
 }
 
 /// The answer may be spaced differently.
-fn is_event(answer: &[u8]) -> bool {
+pub(crate) fn is_event(answer: &[u8]) -> bool {
     let given = serde_json::from_slice::<serde_json::Value>(answer).ok();
     given.is_some() && given == serde_json::from_str(EVENT).ok()
 }

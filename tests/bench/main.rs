@@ -15,6 +15,7 @@
 //! way.
 #![forbid(unsafe_code)]
 
+mod aws;
 mod chapters;
 mod client;
 mod daemon;

@@ -117,6 +117,10 @@ pub enum FunctionError {
         arn: FunctionArn,
     },
 
+    /// An alias would lead to `$LATEST` and a version beside it.
+    #[error("$LATEST is not supported for an alias pointing to more than 1 version")]
+    SplitOfLatest,
+
     /// An alias leads to the version.
     #[error("Unable to delete version because the following aliases reference it: [{aliases}]")]
     VersionInUse {
@@ -233,6 +237,7 @@ impl FunctionError {
             Self::InvalidField(InvalidField { kind: InvalidKind::Constraint, .. }) => ErrorKind::Validation,
             Self::InvalidField(_)
             | Self::TooMuchReserved(_)
+            | Self::SplitOfLatest
             | Self::ReservedBelowProvisioned { .. }
             | Self::TooMuchProvisioned(_) => ErrorKind::InvalidParameterValue,
             Self::NoProvisionedConcurrency => ErrorKind::ProvisionedConcurrencyConfigNotFound,

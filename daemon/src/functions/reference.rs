@@ -120,7 +120,10 @@ impl FromStr for FunctionReference {
                 let named = format!("{before}:function:function");
                 return named.parse::<FunctionArn>().map(Self::from).map_err(|_| refuse(text));
             }
-            return text.parse::<FunctionArn>().map(Self::from).map_err(|_| refuse(text));
+            return text
+                .parse::<FunctionArn>()
+                .map(Self::from)
+                .map_err(|_| long_name(text).unwrap_or_else(|| refuse(text)));
         }
         let parts: Vec<&str> = text.split(':').collect();
         let (account, name, qualifier) = match parts.as_slice() {
@@ -143,6 +146,16 @@ impl FromStr for FunctionReference {
             qualifier: qualifier.map(Qualifier::in_name).transpose().map_err(|_| refuse(text))?,
         })
     }
+}
+
+/// What is wrong with an ARN, if it is that its function's name is too long and nothing else.
+fn long_name(arn: &str) -> Option<InvalidField> {
+    let (before, rest) = arn.split_once(":function:")?;
+    let name = rest.split(':').next()?;
+    let error = name.parse::<FunctionName>().err().filter(|error| error.kind == InvalidKind::Value)?;
+    let (short, after) = (name.get(..FunctionName::MAX_LEN)?, rest.get(name.len()..)?);
+    format!("{before}:function:{short}{after}").parse::<FunctionArn>().ok()?;
+    Some(error)
 }
 
 fn refuse(text: &str) -> InvalidField {
@@ -209,6 +222,18 @@ mod tests {
             error.message,
             "The derived qualifier from the function name does not match the specified qualifier."
         );
+    }
+
+    #[test]
+    fn an_arn_whose_name_is_only_too_long_is_told_so() {
+        let arn = |region: &str, name: &str| format!("arn:aws:lambda:{region}:000000000000:function:{name}");
+        let long = "x".repeat(65);
+        let kind = |text: String| text.parse::<FunctionReference>().unwrap_err().kind;
+        assert_eq!(kind(long.clone()), InvalidKind::Value);
+        assert_eq!(kind(arn("us-east-1", &long)), InvalidKind::Value);
+        assert_eq!(kind(arn("us-east-1", &format!("{long}:1"))), InvalidKind::Value);
+        assert_eq!(kind(arn("nowhere", &long)), InvalidKind::Constraint);
+        assert_eq!(kind(arn("us-east-1", &format!("{long}!"))), InvalidKind::Constraint);
     }
 
     #[test]

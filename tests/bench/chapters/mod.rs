@@ -1,5 +1,6 @@
 //! What is measured, a chapter a file. Each has a thawd of its own.
 
+mod aws;
 mod burst;
 mod cold;
 mod density;
@@ -20,6 +21,8 @@ use crate::{Options, figures::Section};
 pub(crate) enum Chapter {
     /// Calls on frozen sandboxes, beside a bare loop of the same client.
     Warm,
+    /// The same calls through the AWS API, beside gRPC.
+    Aws,
     /// Calls where the function has no sandbox, beside `docker run`.
     Cold,
     /// 8 callers, beside 8 bare loops.
@@ -51,6 +54,7 @@ impl Chapter {
     pub(crate) async fn measure(self, engine: &Docker, options: &Options) -> anyhow::Result<Section> {
         match self {
             Self::Warm => warm::measure(engine, options).await,
+            Self::Aws => aws::measure(engine, options).await,
             Self::Cold => cold::measure(engine, options).await,
             Self::Throughput => throughput::measure(engine, options).await,
             Self::ThroughputCustom => throughput_custom::measure(engine, options).await,

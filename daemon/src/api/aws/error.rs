@@ -150,6 +150,7 @@ impl From<FunctionError> for AwsError {
     fn from(error: FunctionError) -> Self {
         match &error {
             FunctionError::TooMuchReserved(_)
+            | FunctionError::SplitOfLatest
             | FunctionError::ReservedBelowProvisioned { .. }
             | FunctionError::TooMuchProvisioned(
                 TooMuchProvisioned::MoreThanUnreserved { .. } | TooMuchProvisioned::TooLittleLeft { .. },

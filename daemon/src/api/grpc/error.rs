@@ -88,6 +88,7 @@ impl From<FunctionError> for Refusal {
                 FunctionError::InvalidField(error) => invalid(error.field, error.message),
                 FunctionError::Package(error) => return error.into(),
                 FunctionError::TooMuchProvisioned(_) => invalid("provisioned_concurrent_executions", message),
+                FunctionError::SplitOfLatest => invalid("function_version", message),
                 _ => invalid("reserved_concurrent_executions", message),
             },
             ErrorKind::ResourceNotFound => not_found(message),

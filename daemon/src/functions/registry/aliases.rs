@@ -193,8 +193,7 @@ fn check_target(entry: &Entry, version: Version, routing: Option<Routing>) -> Re
     let arn = &entry.latest.arn;
     if let Some(Routing { version: second, .. }) = routing {
         if version == Version::Latest {
-            let told = "$LATEST is not supported for an alias pointing to more than 1 version";
-            return Err(InvalidField::new("function_version", told).into());
+            return Err(FunctionError::SplitOfLatest);
         }
         let second = Version::Number(second);
         if second == version {
