@@ -1,12 +1,14 @@
 //! Invocations: from a name and a payload to the function's answer.
 //!
 //! Called by the front doors in `api`. Finds the version that a name means, turns it into a recipe for sandboxes
-//! ([`recipes`]), gets a sandbox from the pool and runs the call in it ([`synchronous`]).
+//! ([`recipes`]), gets a sandbox from the pool and runs the call in it ([`synchronous`]); hands its response over in pieces where the
+//! caller wants that ([`streaming`]).
 
 mod background;
 mod client_context;
 mod environment;
 mod recipes;
+mod streaming;
 mod synchronous;
 
 use std::{sync::Arc, time::Duration};
@@ -17,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use client_context::ClientContext;
 pub use recipes::Recipes;
+pub use streaming::{Streamed, StreamingCall};
 
 use crate::{
     functions::{self, FunctionReference, FunctionRegistry, Qualifier, Throttled},
