@@ -112,7 +112,9 @@ pub(super) struct Begun {
 pub(super) type Running = JoinHandle<Result<Invoked, InvokeError>>;
 
 /// How a call's task ended. A panic in there is a defect; the caller is told so.
-pub(super) fn ended(running: Result<Result<Invoked, InvokeError>, JoinError>) -> Result<Invoked, InvokeError> {
+pub(super) fn ended(
+    running: Result<Result<Invoked, InvokeError>, JoinError>,
+) -> Result<Invoked, InvokeError> {
     running.unwrap_or(Err(InvokeError::Broken))
 }
 

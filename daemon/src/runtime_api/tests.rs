@@ -122,7 +122,9 @@ async fn take(
     let why = match ended.await {
         Ok(StreamEnd::Complete) if bytes == 11 => "all eleven bytes",
         Ok(StreamEnd::Complete) => "another number of bytes",
-        Ok(StreamEnd::Failed(error)) if error.error_type.as_deref() == Some("Cheese") && error.body == "{}" => {
+        Ok(StreamEnd::Failed(error))
+            if error.error_type.as_deref() == Some("Cheese") && error.body == "{}" =>
+        {
             "no cheese"
         }
         Ok(StreamEnd::Failed(_)) => "another error",

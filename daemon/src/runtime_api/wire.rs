@@ -24,8 +24,7 @@ pub(super) const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtim
 pub(super) const ERROR_BODY: HeaderName = HeaderName::from_static("lambda-runtime-function-error-body");
 
 /// The header that says how a response comes: `streaming`, or whole.
-pub(super) const RESPONSE_MODE: HeaderName =
-    HeaderName::from_static("lambda-runtime-function-response-mode");
+pub(super) const RESPONSE_MODE: HeaderName = HeaderName::from_static("lambda-runtime-function-response-mode");
 
 /// An answer, whole.
 pub(super) type Response = http::Response<Full<Bytes>>;

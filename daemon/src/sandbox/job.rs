@@ -155,10 +155,7 @@ impl Failure {
                 "RequestId: {request_id} Error: Runtime exited with error: signal: killed\n{}",
                 self.error_type()
             )),
-            Self::ResponseTooLarge
-            | Self::StreamTooLarge
-            | Self::Truncated
-            | Self::InvalidEntrypoint(_) => {
+            Self::ResponseTooLarge | Self::StreamTooLarge | Self::Truncated | Self::InvalidEntrypoint(_) => {
                 Some(String::from_utf8_lossy(&self.payload(request_id)).into_owned())
             }
         }
