@@ -141,6 +141,7 @@ impl World {
                 client_context: None,
                 trace_id: "Root=1-00000000-000000000000000000000000".to_owned(),
                 tail: true,
+                stream: None,
                 reply,
             })
             .await

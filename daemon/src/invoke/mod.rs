@@ -1,14 +1,15 @@
 //! Invocations: from a name and a payload to the function's answer.
 //!
 //! Called by the front doors in `api`. Finds the version that a name means, turns it into a recipe for sandboxes
-//! ([`recipes`]), gets a sandbox from the pool and runs the call in it ([`synchronous`]). What is provisioned is kept by
-//! [`provisioned`].
+//! ([`recipes`]), gets a sandbox from the pool and runs the call in it ([`synchronous`]); hands its response over in pieces
+//! where the caller wants that ([`streaming`]). What is provisioned is kept by [`provisioned`].
 
 mod background;
 mod client_context;
 mod environment;
 mod provisioned;
 mod recipes;
+mod streaming;
 mod synchronous;
 
 use std::{sync::Arc, time::Duration};
@@ -20,6 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use client_context::ClientContext;
 pub use provisioned::{ProvisionedState, ProvisionedStatus};
 pub use recipes::Recipes;
+pub use streaming::{Streamed, StreamingCall};
 
 use crate::{
     functions::{self, FunctionReference, FunctionRegistry, Qualifier, Throttled},

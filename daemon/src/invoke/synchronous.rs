@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinHandle},
+};
 
 use super::{ClientContext, Inner, Invocation, InvokeError, Invoked, Invoker, PAYLOAD_LIMIT};
 use crate::{
     functions::{self, Found, FunctionReference, FunctionVersion, Qualifier, Slot, State},
-    runtime_api::RequestId,
+    runtime_api::{RequestId, ResponseStream},
     sandbox::{AcquireError, EngineError, Job, JobError, LaunchError, Outcome},
 };
 
@@ -33,6 +37,17 @@ impl Invoker {
         request_id: RequestId,
         invocation: Invocation,
     ) -> Result<Invoked, InvokeError> {
+        let Begun { running, .. } = self.begin(request_id, invocation, None).await?;
+        ended(running.await)
+    }
+
+    /// Starts a call that runs to its end whether or not anybody waits for it. `stream` takes a response in pieces.
+    pub(super) async fn begin(
+        &self,
+        request_id: RequestId,
+        invocation: Invocation,
+        stream: Option<mpsc::Sender<ResponseStream>>,
+    ) -> Result<Begun, InvokeError> {
         let Invocation { function, qualifier, payload, client_context, tail } = invocation;
         let payload = check_payload(payload)?;
         let Found { version, arn } = self.find(&function, qualifier.as_ref()).await?;
@@ -40,9 +55,17 @@ impl Invoker {
             self.inner.registry.concurrency().take(version.account(), version.name(), version.version)?;
         let inner = Arc::clone(&self.inner);
         let function_arn = arn.to_string().into();
-        let call = Call { version, function_arn, payload, client_context, tail, request_id, slot };
-        // A panic in there is a defect; the caller is told so.
-        self.inner.calls.spawn(async move { inner.run(call).await }).await.unwrap_or(Err(InvokeError::Broken))
+        let call = Call {
+            version: Arc::clone(&version),
+            function_arn,
+            payload,
+            client_context,
+            tail,
+            request_id,
+            stream,
+            slot,
+        };
+        Ok(Begun { executed: version, running: self.inner.calls.spawn(async move { inner.run(call).await }) })
     }
 
     /// Checks everything that [`Invoker::invoke`] would, and runs nothing. Returns the version that would run.
@@ -79,6 +102,23 @@ impl Invoker {
     }
 }
 
+/// A call that runs.
+pub(super) struct Begun {
+    /// The version that it runs.
+    pub(super) executed: Arc<FunctionVersion>,
+    pub(super) running: Running,
+}
+
+/// The task of a call.
+pub(super) type Running = JoinHandle<Result<Invoked, InvokeError>>;
+
+/// How a call's task ended. A panic in there is a defect; the caller is told so.
+pub(super) fn ended(
+    running: Result<Result<Invoked, InvokeError>, JoinError>,
+) -> Result<Invoked, InvokeError> {
+    running.unwrap_or(Err(InvokeError::Broken))
+}
+
 struct Call {
     version: Arc<FunctionVersion>,
     /// As it was called.
@@ -87,6 +127,7 @@ struct Call {
     client_context: Option<ClientContext>,
     tail: bool,
     request_id: RequestId,
+    stream: Option<mpsc::Sender<ResponseStream>>,
     /// Counts it as running.
     slot: Slot,
 }
@@ -127,6 +168,7 @@ impl Inner {
                     client_context: call.client_context.clone().map(ClientContext::into_header),
                     trace_id: trace_id(),
                     tail: call.tail,
+                    stream: call.stream.clone(),
                     reply,
                 })
                 .await;

@@ -8,6 +8,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html> and the OpenAPI document it links.
 
 mod server;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 pub use server::{RuntimeApi, serve};
+pub use stream::{ResponseStream, STREAM_LIMIT, StreamEnd};
 
 /// Where the Runtime API listens inside every sandbox, as on Lambda.
 pub const ADDRESS: &str = "127.0.0.1:9001";
@@ -108,6 +110,17 @@ pub enum RuntimeCall {
         /// Takes the verdict.
         reply: oneshot::Sender<Verdict>,
     },
+    /// The same, in streaming mode: it has begun.
+    Stream {
+        /// The id in the path, as it came.
+        request_id: String,
+        /// The pieces, as they come.
+        stream: ResponseStream,
+        /// Tells how it ended, after the last piece.
+        ended: oneshot::Receiver<StreamEnd>,
+        /// Takes the verdict, which the runtime gets when it has sent everything.
+        reply: oneshot::Sender<Verdict>,
+    },
     /// `POST /runtime/invocation/ID/error`.
     Error {
         /// The id in the path, as it came.
@@ -133,9 +146,10 @@ impl RuntimeCall {
         // A runtime that hung up meanwhile needs no answer.
         let _ = match self {
             Self::Next { reply } => reply.send(NextReply::Refused(verdict)).is_ok(),
-            Self::Response { reply, .. } | Self::Error { reply, .. } | Self::InitError { reply, .. } => {
-                reply.send(verdict).is_ok()
-            }
+            Self::Response { reply, .. }
+            | Self::Stream { reply, .. }
+            | Self::Error { reply, .. }
+            | Self::InitError { reply, .. } => reply.send(verdict).is_ok(),
         };
     }
 }
@@ -160,4 +174,6 @@ pub enum Verdict {
     InvalidStateTransition(&'static str),
     /// 413: the response is over [`RESPONSE_LIMIT`]; the invocation ended with `Function.ResponseSizeTooLarge`.
     TooLarge,
+    /// 413: the response, which came in pieces, is over [`STREAM_LIMIT`].
+    StreamTooLarge,
 }

@@ -6,7 +6,7 @@
 use std::{convert::Infallible, io, sync::Arc};
 
 use bytes::BytesMut;
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Body, NextReply, RESPONSE_LIMIT, ReportedError, RuntimeCall, Verdict,
+    Body, NextReply, RESPONSE_LIMIT, ReportedError, RuntimeCall, Verdict, stream,
     wire::{self, Response},
 };
 
@@ -170,6 +170,9 @@ async fn serve_one(calls: &mpsc::Sender<RuntimeCall>, request: Request<Incoming>
     }
     match operation {
         Operation::Next => next(calls).await,
+        Operation::Response { request_id } if is_streamed(request.headers()) => {
+            streamed(calls, request, request_id).await
+        }
         Operation::Response { request_id } => match read(request, RESPONSE_LIMIT).await {
             Ok(body) => ask(calls, |reply| RuntimeCall::Response { request_id, body, reply }).await,
             Err(refusal) => refusal,
@@ -208,22 +211,52 @@ async fn ask(
     answer.await.map_or_else(|_| gone(), |verdict| wire::verdict(&verdict))
 }
 
+/// Whether a response comes in pieces, each of which is to be passed on at once.
+fn is_streamed(headers: &HeaderMap) -> bool {
+    headers.get(wire::RESPONSE_MODE).is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"streaming"))
+}
+
+/// A response whose owner hears of it when it begins. The verdict follows its end.
+async fn streamed(
+    calls: &mpsc::Sender<RuntimeCall>,
+    request: Request<Incoming>,
+    request_id: String,
+) -> Response {
+    let (source, stream, ended) = stream::begin(request.headers());
+    let (reply, answer) = oneshot::channel();
+    if calls.send(RuntimeCall::Stream { request_id, stream, ended, reply }).await.is_err() {
+        return gone();
+    }
+    if !source.pass_on(request.into_body(), DISCARD_LIMIT).await {
+        return ended_early();
+    }
+    answer.await.map_or_else(|_| gone(), |verdict| wire::verdict(&verdict))
+}
+
 /// The sandbox is being stopped; nothing that comes from it counts any more.
 fn gone() -> Response {
     wire::error(StatusCode::INTERNAL_SERVER_ERROR, "Sandbox.Stopping", "This sandbox is being stopped")
 }
 
 async fn reported(request: Request<Incoming>) -> Result<ReportedError, Response> {
-    let error_type = request
-        .headers()
-        .get(wire::ERROR_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .filter(|value| value.len() <= ERROR_TYPE_LIMIT)
-        .map(str::to_owned);
+    let error_type = error_type(request.headers());
     match read(request, ERROR_LIMIT).await? {
         Body::Whole(body) => Ok(ReportedError { error_type, body }),
         Body::TooLarge => Err(wire::verdict(&Verdict::TooLarge)),
     }
+}
+
+/// The type of an error, among headers or trailers.
+pub(super) fn error_type(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get(wire::ERROR_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| value.len() <= ERROR_TYPE_LIMIT)
+        .map(str::to_owned)
+}
+
+fn ended_early() -> Response {
+    wire::error(StatusCode::BAD_REQUEST, "InvalidRequest", "The body ended early")
 }
 
 /// Reads a body of at most `limit` bytes. A longer one is read on and dropped up to [`DISCARD_LIMIT`], since a client
@@ -235,7 +268,7 @@ async fn read(request: Request<Incoming>, limit: usize) -> Result<Body, Response
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
-            return Err(wire::error(StatusCode::BAD_REQUEST, "InvalidRequest", "The body ended early"));
+            return Err(ended_early());
         };
         let Ok(data) = frame.into_data() else { continue };
         seen = seen.saturating_add(data.len());

@@ -90,6 +90,12 @@ async fn own(mut calls: tokio::sync::mpsc::Receiver<RuntimeCall>) {
                 };
                 reply.send(verdict).is_ok()
             }
+            RuntimeCall::Stream { request_id, stream, ended, reply } if request_id == "good" => {
+                tokio::spawn(take(stream, ended, reply));
+                true
+            }
+            // Nobody takes its pieces.
+            RuntimeCall::Stream { reply, .. } => reply.send(Verdict::InvalidRequestId).is_ok(),
             RuntimeCall::Error { error, reply, .. } => {
                 assert!(error.error_type.is_none_or(|name| name.len() <= 256));
                 reply.send(Verdict::Accepted).is_ok()
@@ -100,6 +106,100 @@ async fn own(mut calls: tokio::sync::mpsc::Receiver<RuntimeCall>) {
             }
         };
     }
+}
+
+/// Takes a streamed response and answers with what it came to, by way of a refusal.
+async fn take(
+    mut stream: ResponseStream,
+    ended: oneshot::Receiver<StreamEnd>,
+    reply: oneshot::Sender<Verdict>,
+) {
+    let mut bytes = 0;
+    while let Some(frame) = stream.frames.recv().await {
+        assert!(frame.len() <= 16 * 1024, "a piece is no longer than the connection's buffer");
+        bytes += frame.len();
+    }
+    let why = match ended.await {
+        Ok(StreamEnd::Complete) if bytes == 11 => "all eleven bytes",
+        Ok(StreamEnd::Complete) => "another number of bytes",
+        Ok(StreamEnd::Failed(error))
+            if error.error_type.as_deref() == Some("Cheese") && error.body == "{}" =>
+        {
+            "no cheese"
+        }
+        Ok(StreamEnd::Failed(_)) => "another error",
+        Ok(StreamEnd::TooLarge) if bytes <= STREAM_LIMIT => "too large",
+        Ok(StreamEnd::TooLarge) => "passed on too much",
+        Ok(StreamEnd::Broken) | Err(_) => "broken",
+    };
+    let _ = reply.send(Verdict::InvalidStateTransition(why));
+}
+
+fn streaming(id: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST {PREFIX}/invocation/{id}/response HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
+         Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n{headers}\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn streamed(sandbox: &Sandbox, id: &str, headers: &str, body: &[u8], cut: bool) -> String {
+    String::from_utf8_lossy(&sandbox.raw(&streaming(id, headers, body), cut)).into_owned()
+}
+
+#[test]
+fn a_streamed_response_is_passed_on_to_its_end() {
+    let answer = streamed(&Sandbox::start(), "good", "", b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", false);
+    assert!(answer.contains("all eleven bytes"), "{answer}");
+}
+
+#[test]
+fn trailers_tell_of_an_error_in_the_middle() {
+    let trailer = "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n";
+    let body = b"5\r\nhello\r\n0\r\nLambda-Runtime-Function-Error-Type: Cheese\r\n\
+        Lambda-Runtime-Function-Error-Body: e30=\r\n\r\n";
+    let answer = streamed(&Sandbox::start(), "good", trailer, body, false);
+    assert!(answer.contains("no cheese"), "{answer}");
+}
+
+#[test]
+fn a_streamed_response_that_breaks_off_breaks_nothing_else() {
+    let sandbox = Sandbox::start();
+    for body in [&b"5\r\nhel"[..], b"5\r\nhello\r\n", b"x\r\nhello\r\n0\r\n\r\n", b"ffffffffffffffffff\r\n"] {
+        let answer = streamed(&sandbox, "good", "", body, true);
+        assert!(!answer.contains(" 202 ") && !answer.contains("bytes"), "{answer}");
+    }
+    assert_eq!(status(&sandbox.get(&format!("{PREFIX}/invocation/next"))), "200");
+}
+
+#[test]
+fn a_stream_that_nobody_takes_is_read_to_its_end_and_refused() {
+    let mut body = Vec::new();
+    for _ in 0..200 {
+        body.extend_from_slice(b"10000\r\n");
+        body.extend_from_slice(&vec![b' '; 0x10000]);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"0\r\n\r\n");
+    let answer = streamed(&Sandbox::start(), "other", "", &body, false);
+    assert_eq!(status(&answer), "400", "{answer}");
+}
+
+#[test]
+fn a_stream_without_an_end_is_cut_at_its_limit() {
+    let sandbox = Sandbox::start();
+    let mut stream = TcpStream::connect(sandbox.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.write_all(&streaming("good", "", b"")).unwrap();
+    let chunk = [b"100000\r\n".as_slice(), &vec![b' '; 0x10_0000], b"\r\n"].concat();
+    let mut sent = 0;
+    // The server hangs up in the end, whatever is sent.
+    while stream.write_all(&chunk).is_ok() {
+        sent += 1;
+        assert!(sent < 400, "the server reads {sent} MB");
+    }
+    assert!(sent >= 200, "it was cut after {sent} MB");
+    assert_eq!(status(&sandbox.get(&format!("{PREFIX}/invocation/next"))), "200");
 }
 
 fn status(answer: &str) -> &str {

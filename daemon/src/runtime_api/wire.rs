@@ -7,7 +7,7 @@ use http::{
 };
 use http_body_util::Full;
 
-use super::{Event, RESPONSE_LIMIT, Verdict};
+use super::{Event, RESPONSE_LIMIT, STREAM_LIMIT, Verdict};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -19,6 +19,12 @@ const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("lambda-runtime-clien
 
 /// The header in which a runtime names the type of an error.
 pub(super) const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
+
+/// The trailer in which a runtime tells of an error in the middle of a response, in base64.
+pub(super) const ERROR_BODY: HeaderName = HeaderName::from_static("lambda-runtime-function-error-body");
+
+/// The header that says how a response comes: `streaming`, or whole.
+pub(super) const RESPONSE_MODE: HeaderName = HeaderName::from_static("lambda-runtime-function-response-mode");
 
 /// An answer, whole.
 pub(super) type Response = http::Response<Full<Bytes>>;
@@ -56,12 +62,17 @@ pub(super) fn verdict(verdict: &Verdict) -> Response {
         Verdict::Accepted => json(StatusCode::ACCEPTED, Bytes::from_static(br#"{"status":"OK"}"#)),
         Verdict::InvalidRequestId => error(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID"),
         Verdict::InvalidStateTransition(why) => error(StatusCode::FORBIDDEN, "InvalidStateTransition", why),
-        Verdict::TooLarge => error(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "RequestEntityTooLarge",
-            &format!("Exceeded maximum allowed payload size ({RESPONSE_LIMIT} bytes)."),
-        ),
+        Verdict::TooLarge => too_large(RESPONSE_LIMIT),
+        Verdict::StreamTooLarge => too_large(STREAM_LIMIT),
     }
+}
+
+fn too_large(limit: usize) -> Response {
+    error(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "RequestEntityTooLarge",
+        &format!("Exceeded maximum allowed payload size ({limit} bytes)."),
+    )
 }
 
 /// The answer to a path that is asked with the wrong method.

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::control::ExitStatus;
-use crate::runtime_api::{RESPONSE_LIMIT, ReportedError, RequestId};
+use crate::runtime_api::{RESPONSE_LIMIT, ReportedError, RequestId, ResponseStream, STREAM_LIMIT};
 
 /// The bytes of log that `LogType=Tail` answers with. Source: Lambda's Invoke.
 pub const TAIL_LIMIT: usize = 4096;
@@ -27,14 +27,17 @@ pub struct Job {
     pub trace_id: String,
     /// Whether the outcome is to carry the end of the log.
     pub tail: bool,
-    /// Takes the outcome, exactly once.
+    /// Takes a response that comes in pieces when it begins. Without it, such a response is gathered and is part of the
+    /// outcome, as any other.
+    pub stream: Option<mpsc::Sender<ResponseStream>>,
+    /// Takes the outcome, exactly once; after the end of a response in pieces.
     pub reply: oneshot::Sender<Result<Outcome, JobError>>,
 }
 
 /// How an invocation ended, as far as its function is concerned.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What the function returned, or how it failed.
+    /// What the function returned, or how it failed. Empty if it was passed on in pieces.
     pub result: Result<Bytes, FunctionError>,
     /// The last [`TAIL_LIMIT`] bytes of its log, if they were asked for.
     pub tail: Option<Bytes>,
@@ -45,6 +48,8 @@ pub struct Outcome {
 /// A failed function: a result, not a failed call.
 #[derive(Debug)]
 pub struct FunctionError {
+    /// The error's name.
+    pub error_type: String,
     /// JSON with errorMessage, errorType and perhaps stackTrace.
     pub payload: Bytes,
 }
@@ -73,8 +78,20 @@ pub enum Failure {
     OutOfMemory,
     /// The response was over the limit.
     ResponseTooLarge,
+    /// The response was over the limit of those that come in pieces. What was below it was passed on.
+    StreamTooLarge,
+    /// The response broke off, and the runtime lives.
+    Truncated,
     /// The image's entry point could not be started.
     InvalidEntrypoint(String),
+}
+
+impl FunctionError {
+    /// What the caller of `request_id` gets to see of a failure.
+    #[must_use]
+    pub fn of(failure: &Failure, request_id: &RequestId) -> Self {
+        Self { error_type: failure.error_type().to_owned(), payload: failure.payload(request_id) }
+    }
 }
 
 impl Failure {
@@ -86,7 +103,8 @@ impl Failure {
             Self::TimedOut(_) => "Sandbox.Timedout",
             Self::Exited(_) => "Runtime.ExitError",
             Self::OutOfMemory => "Runtime.OutOfMemory",
-            Self::ResponseTooLarge => "Function.ResponseSizeTooLarge",
+            Self::ResponseTooLarge | Self::StreamTooLarge => "Function.ResponseSizeTooLarge",
+            Self::Truncated => "Runtime.TruncatedResponse",
             Self::InvalidEntrypoint(_) => "Runtime.InvalidEntrypoint",
         }
     }
@@ -111,10 +129,10 @@ impl Failure {
             Self::OutOfMemory => {
                 format!("RequestId: {request_id} Error: Runtime exited with error: signal: killed")
             }
-            Self::ResponseTooLarge => {
-                format!(
-                    "Response payload size exceeded maximum allowed payload size ({RESPONSE_LIMIT} bytes)."
-                )
+            Self::ResponseTooLarge => too_large(RESPONSE_LIMIT),
+            Self::StreamTooLarge => too_large(STREAM_LIMIT),
+            Self::Truncated => {
+                format!("RequestId: {request_id} Error: the runtime broke its response off")
             }
             Self::InvalidEntrypoint(why) => format!("RequestId: {request_id} Error: {why}"),
         };
@@ -137,11 +155,15 @@ impl Failure {
                 "RequestId: {request_id} Error: Runtime exited with error: signal: killed\n{}",
                 self.error_type()
             )),
-            Self::ResponseTooLarge | Self::InvalidEntrypoint(_) => {
+            Self::ResponseTooLarge | Self::StreamTooLarge | Self::Truncated | Self::InvalidEntrypoint(_) => {
                 Some(String::from_utf8_lossy(&self.payload(request_id)).into_owned())
             }
         }
     }
+}
+
+fn too_large(limit: usize) -> String {
+    format!("Response payload size exceeded maximum allowed payload size ({limit} bytes).")
 }
 
 fn is_json_object(body: &[u8]) -> bool {

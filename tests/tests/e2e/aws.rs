@@ -12,7 +12,7 @@ use thaw_daemon::api::aws::{Served, operations};
 use thaw_proto::v1::GetStatusRequest;
 use thaw_tests::{
     daemon::Daemon,
-    functions::{NewFunction, unique},
+    functions::{NewFunction, ONE_CPU, unique},
     package::Package,
     programs,
     world::World,
@@ -48,6 +48,13 @@ async fn boto3_walks_every_operation_and_every_answer_is_as_the_model_has_it() {
     let served = operations().filter(|(_, served)| *served != Served::No).map(|(name, _)| name);
     let arguments: Vec<&str> = std::iter::once(endpoint.as_str()).chain(served).collect();
     script("walk.py", &arguments).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boto3_gets_a_streamed_response_piece_by_piece() {
+    let world = world().await;
+    let name = world.create(NewFunction::of("streaming_runtime").memory(ONE_CPU).timeout(8)).await;
+    script("streaming.py", &[&endpoint(&world).await, &name]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,13 +50,23 @@ fn message(of: &[(&str, &str)], payload: &[u8]) -> Bytes {
 }
 
 /// What a function answered, in chunks, and that it is complete.
-pub(super) fn messages(payload: &Bytes, complete: &serde_json::Value) -> Bytes {
+pub(super) fn messages(payload: &Bytes, end: &serde_json::Value) -> Bytes {
     let mut all = BytesMut::with_capacity(payload.len() + 1024);
     for chunk in payload.chunks(CHUNK) {
-        all.put(event("PayloadChunk", "application/octet-stream", chunk));
+        all.put(payload_chunk(chunk));
     }
-    all.put(event("InvokeComplete", "application/json", complete.to_string().as_bytes()));
+    all.put(complete(end));
     all.freeze()
+}
+
+/// A piece of what a function answers, of `CHUNK` bytes at the most.
+pub(super) fn payload_chunk(chunk: &[u8]) -> Bytes {
+    event("PayloadChunk", "application/octet-stream", chunk)
+}
+
+/// The end of what a function answers.
+pub(super) fn complete(end: &serde_json::Value) -> Bytes {
+    event("InvokeComplete", "application/json", end.to_string().as_bytes())
 }
 
 #[cfg(test)]

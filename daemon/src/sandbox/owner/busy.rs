@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
-use super::{End, Sandbox, finishing::Finishing, kill};
+use super::{End, Sandbox, finishing::Finishing, kill, streaming::Streaming};
 use crate::{
-    runtime_api::{Body, Event, NextReply, RequestId, RuntimeCall, Verdict},
+    runtime_api::{Body, Event, NextReply, RequestId, ResponseStream, RuntimeCall, Verdict},
     sandbox::{
         control::Ended,
         job::{Failure, FunctionError, JobError, Outcome},
@@ -21,6 +24,7 @@ pub(super) struct Busy<'a> {
     pub(super) request_id: RequestId,
     pub(super) started: Instant,
     pub(super) deadline: Instant,
+    pub(super) stream: Option<mpsc::Sender<ResponseStream>>,
     pub(super) reply: oneshot::Sender<Result<Outcome, JobError>>,
     pub(super) oom_kills: u64,
 }
@@ -34,7 +38,7 @@ pub(super) struct Delivery {
 }
 
 /// How a call ends that its runtime did not answer.
-enum Ending {
+pub(super) enum Ending {
     Failed(Failure),
     NotDelivered,
     Lost(&'static str),
@@ -73,6 +77,12 @@ impl<'a> Busy<'a> {
                             return Ok(self.answered(Err(Failure::ResponseTooLarge), reply, Verdict::TooLarge).await);
                         }
                     },
+                    Some(RuntimeCall::Stream { request_id, stream, ended, reply }) => {
+                        if self.is_mine(&request_id) {
+                            return Streaming::begin(self, stream, ended, reply).run().await;
+                        }
+                        let _ = reply.send(Verdict::InvalidRequestId);
+                    }
                     Some(RuntimeCall::Error { request_id, error, reply }) => {
                         if self.is_mine(&request_id) {
                             return Ok(self.answered(Err(Failure::Reported(error)), reply, Verdict::Accepted).await);
@@ -98,12 +108,12 @@ impl<'a> Busy<'a> {
         Err(self.ended(ending))
     }
 
-    fn is_mine(&self, request_id: &str) -> bool {
+    pub(super) fn is_mine(&self, request_id: &str) -> bool {
         self.request_id.as_str() == request_id
     }
 
     /// The runtime answered in time: the call ends, the sandbox lives.
-    async fn answered(
+    pub(super) async fn answered(
         self,
         answer: Result<Bytes, Failure>,
         verdict_to: oneshot::Sender<Verdict>,
@@ -125,7 +135,7 @@ impl<'a> Busy<'a> {
     }
 
     /// The call ends and the sandbox with it.
-    fn ended(self, ending: Ending) -> End {
+    pub(super) fn ended(self, ending: Ending) -> End {
         let Self { mut sandbox, request_id, started, reply, .. } = self;
         let duration = started.elapsed();
         // A function that is out of its time must not run on while its caller is told so.
@@ -179,7 +189,7 @@ impl Sandbox<'_> {
             in_init: false,
         };
         self.output.platform(report.line());
-        let result = answer.map_err(|failure| FunctionError { payload: failure.payload(request_id) });
+        let result = answer.map_err(|failure| FunctionError::of(&failure, request_id));
         Outcome { result, tail: self.output.take_tail(), init }
     }
 }

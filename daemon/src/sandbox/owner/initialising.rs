@@ -54,7 +54,9 @@ impl<'a> Initialising<'a> {
                         sandbox.last_words().await;
                         break Failure::Reported(error);
                     }
-                    Some(RuntimeCall::Response { reply, .. } | RuntimeCall::Error { reply, .. }) => {
+                    Some(RuntimeCall::Response { reply, .. }
+                        | RuntimeCall::Stream { reply, .. }
+                        | RuntimeCall::Error { reply, .. }) => {
                         let _ = reply.send(Verdict::InvalidRequestId);
                     }
                     None => return Err(End::Died("its Runtime API ended")),
@@ -138,7 +140,7 @@ impl InitFailure {
             }
             .line(),
         );
-        let payload = self.failure.payload(request_id);
-        Outcome { result: Err(FunctionError { payload }), tail: output.take_tail(), init: Some(self.init) }
+        let error = FunctionError::of(&self.failure, request_id);
+        Outcome { result: Err(error), tail: output.take_tail(), init: Some(self.init) }
     }
 }

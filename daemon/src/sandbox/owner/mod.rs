@@ -13,6 +13,8 @@
 //!               End <───────────────────┴───────────────────────┴───────────────┘
 //! ```
 //!
+//! A response that comes in pieces leads from Busy through [`streaming`] to the same ends.
+//!
 //! Then, always: [`Ground::clear`], and the pool is told that nothing is left.
 
 mod busy;
@@ -22,6 +24,7 @@ mod initialising;
 mod ready;
 mod reclaim;
 mod standstill;
+mod streaming;
 mod waiting;
 
 use std::{sync::Arc, time::Duration};

@@ -138,7 +138,7 @@ impl<'a> Sandbox<'a> {
 
     /// Everything that has to stand before the function's time runs.
     fn begin(mut self, job: Job) -> (Busy<'a>, Box<Event>) {
-        let Job { request_id, function_arn, payload, client_context, trace_id, tail, reply } = job;
+        let Job { request_id, function_arn, payload, client_context, trace_id, tail, stream, reply } = job;
         let spec = &self.spec;
         self.member.count_invocation();
         self.output.begin(&request_id, tail);
@@ -154,7 +154,7 @@ impl<'a> Sandbox<'a> {
             payload,
         });
         let (deadline, oom_kills) = (started + spec.timeout, self.oom_kills());
-        (Busy { sandbox: self, request_id, started, deadline, reply, oom_kills }, event)
+        (Busy { sandbox: self, request_id, started, deadline, stream, reply, oom_kills }, event)
     }
 }
 

@@ -1,8 +1,12 @@
 //! Invocations: synchronous, asynchronous, as a dry run, and as an event stream.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
 use http::StatusCode;
-use serde_json::json;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
+use serde_json::{Value, json};
 
 use super::{
     Lambda,
@@ -10,12 +14,13 @@ use super::{
 };
 use crate::{
     api::aws::{
-        answer::{Answer, answer, empty, set},
+        answer::{Answer, Body, answer, empty, full, set},
         error::AwsError,
         event_stream,
     },
     functions::{FunctionReference, Qualifier},
-    invoke::{ClientContext, EVENT_LIMIT, Invocation, InvokeError, Invoked},
+    invoke::{ClientContext, EVENT_LIMIT, Invocation, InvokeError, Invoked, Streamed, StreamingCall},
+    sandbox::Outcome,
 };
 
 /// What Lambda answers for every error of a function.
@@ -149,7 +154,7 @@ pub(super) async fn invoke_async(lambda: &Lambda, call: Call) -> Result<Answer, 
     Ok(answer)
 }
 
-/// InvokeWithResponseStream. The function's answer is passed on when it is whole, in chunks.
+/// InvokeWithResponseStream. What the function sends in pieces is passed on as it comes; what it sends whole, in chunks.
 pub(super) async fn invoke_with_response_stream(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
     let kinds = [("RequestResponse", Kind::RequestResponse), ("DryRun", Kind::DryRun)];
     let (kind, invocation) = read(lambda, call, &kinds)?;
@@ -157,24 +162,68 @@ pub(super) async fn invoke_with_response_stream(lambda: &Lambda, call: Call) -> 
         lambda.invoker.dry_run(invocation).await.map_err(refusal)?;
         return Ok(empty(StatusCode::NO_CONTENT));
     }
-    let invoked = lambda.invoker.invoke(invocation).await.map_err(refusal)?;
-    let Invoked { request_id, executed_version, outcome } = invoked;
-    let mut complete = json!({});
-    let payload = match outcome.result {
-        Ok(payload) => payload,
-        Err(error) => {
-            complete["ErrorCode"] = UNHANDLED.into();
-            complete["ErrorDetails"] = String::from_utf8_lossy(&error.payload).into_owned().into();
-            bytes::Bytes::new()
+    match lambda.invoker.invoke_streaming(invocation).await.map_err(refusal)? {
+        Streamed::Whole(whole) => {
+            let Invoked { request_id, executed_version, outcome } = whole;
+            let complete = complete(&outcome, UNHANDLED);
+            let payload = outcome.result.unwrap_or_default();
+            let body = full(event_stream::messages(&payload, &complete));
+            Ok(event_stream_answer(body, request_id.as_str(), &executed_version, None))
         }
-    };
-    if let Some(tail) = outcome.tail {
+        Streamed::Begun(call) => {
+            let (request_id, version) = (call.request_id.clone(), call.executed_version.clone());
+            let content_type = call.content_type.clone();
+            let frames = messages(call).map(|message| Ok(Frame::data(message)));
+            let body = StreamBody::new(frames).boxed_unsync();
+            Ok(event_stream_answer(body, request_id.as_str(), &version, content_type.as_deref()))
+        }
+    }
+}
+
+/// The messages of a response that has begun. Whoever stops reading them lets the function send on into the void.
+fn messages(call: StreamingCall) -> impl Stream<Item = Bytes> + Send {
+    stream::unfold(Some(call), |call| async {
+        let mut call = call?;
+        match call.next().await {
+            Some(piece) => Some((event_stream::payload_chunk(&piece), Some(call))),
+            None => Some((event_stream::complete(&end(call.end().await)), None)),
+        }
+    })
+}
+
+/// What InvokeComplete says of a response that had begun. There is no other way left to tell of an error.
+fn end(ended: Result<Outcome, InvokeError>) -> Value {
+    match ended {
+        Ok(outcome) => {
+            let name = outcome.result.as_ref().err().map(|error| error.error_type.clone());
+            complete(&outcome, name.as_deref().unwrap_or(UNHANDLED))
+        }
+        Err(error) => {
+            let error = refusal(error);
+            json!({ "ErrorCode": error.name, "ErrorDetails": error.message })
+        }
+    }
+}
+
+/// What InvokeComplete says, with this name for an error.
+fn complete(outcome: &Outcome, error_code: &str) -> Value {
+    let mut complete = json!({});
+    if let Err(error) = &outcome.result {
+        complete["ErrorCode"] = error_code.into();
+        complete["ErrorDetails"] = String::from_utf8_lossy(&error.payload).into_owned().into();
+    }
+    if let Some(tail) = &outcome.tail {
         complete["LogResult"] = STANDARD.encode(tail).into();
     }
-    let body = event_stream::messages(&payload, &complete);
-    let mut answer = answer(StatusCode::OK, "application/vnd.amazon.eventstream", body);
-    set(&mut answer, "x-amzn-requestid", request_id.as_str());
-    set(&mut answer, "x-amz-executed-version", &executed_version);
-    set(&mut answer, "x-amzn-remapped-content-type", "application/octet-stream");
-    Ok(answer)
+    complete
+}
+
+fn event_stream_answer(body: Body, request_id: &str, version: &str, content_type: Option<&str>) -> Answer {
+    let mut answer = Answer::new(body);
+    set(&mut answer, "content-type", "application/vnd.amazon.eventstream");
+    set(&mut answer, "x-amzn-requestid", request_id);
+    set(&mut answer, "x-amz-executed-version", version);
+    let content_type = content_type.unwrap_or("application/octet-stream");
+    set(&mut answer, "x-amzn-remapped-content-type", content_type);
+    answer
 }

@@ -130,7 +130,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("GetRuntimeManagementConfig", "GET", "/2021-07-20/functions/{FunctionName}/runtime-management-config", Partly, SMALL_BODY, account::get_runtime_management),
     served!("Invoke", "POST", "/2015-03-31/functions/{FunctionName}/invocations", Partly, PAYLOAD_LIMIT, invoke::invoke),
     served!("InvokeAsync", "POST", "/2014-11-13/functions/{FunctionName}/invoke-async", Partly, EVENT_LIMIT, invoke::invoke_async),
-    served!("InvokeWithResponseStream", "POST", "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", Partly, PAYLOAD_LIMIT, invoke::invoke_with_response_stream),
+    served!("InvokeWithResponseStream", "POST", "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", Yes, PAYLOAD_LIMIT, invoke::invoke_with_response_stream),
     served!("ListAliases", "GET", "/2015-03-31/functions/{FunctionName}/aliases", Yes, SMALL_BODY, aliases::list),
     missing("ListCapacityProviders", "GET", "/2025-11-30/capacity-providers"),
     missing("ListCodeSigningConfigs", "GET", "/2020-04-22/code-signing-configs"),
