@@ -111,8 +111,8 @@ async fn own(mut calls: tokio::sync::mpsc::Receiver<RuntimeCall>) {
 /// Takes a streamed response and answers with what it came to, by way of a refusal.
 async fn take(
     mut stream: ResponseStream,
-    ended: tokio::sync::oneshot::Receiver<StreamEnd>,
-    reply: tokio::sync::oneshot::Sender<Verdict>,
+    ended: oneshot::Receiver<StreamEnd>,
+    reply: oneshot::Sender<Verdict>,
 ) {
     let mut bytes = 0;
     while let Some(frame) = stream.frames.recv().await {
