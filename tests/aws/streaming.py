@@ -15,7 +15,8 @@ api = boto3.client("lambda", endpoint_url=endpoint, region_name="us-east-1", aws
 def call(**event):
     answer = api.invoke_with_response_stream(FunctionName=name, Payload=json.dumps(event).encode(), LogType="Tail")
     assert answer["ExecutedVersion"] == "$LATEST", answer
-    assert answer["ResponseStreamContentType"] == "text/event-stream", answer
+    headers = answer["ResponseMetadata"]["HTTPHeaders"]
+    assert headers["x-amzn-remapped-content-type"] == "text/event-stream", headers
     return answer["EventStream"]
 
 
