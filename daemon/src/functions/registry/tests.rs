@@ -998,10 +998,10 @@ async fn a_share_of_the_concurrency_lasts_and_goes_with_its_function() {
     reserve("hello", Some(0)).await.unwrap();
     let world = world.reopened().await;
     assert_eq!(world.registry.reserved_concurrency(&reference("hello")).unwrap(), Some(0));
-    assert!(world.registry.concurrency().take(hello.account(), hello.name()).is_err());
+    assert!(world.registry.concurrency().take(hello.account(), hello.name(), Version::Latest).is_err());
     world.registry.delete(&reference("hello"), None).await.unwrap();
     world.create("hello", &archive("one")).await.unwrap();
-    assert!(world.registry.concurrency().take(hello.account(), hello.name()).is_ok());
+    assert!(world.registry.concurrency().take(hello.account(), hello.name(), Version::Latest).is_ok());
     assert_eq!(world.registry.usage(hello.account()).functions, 1);
 }
 

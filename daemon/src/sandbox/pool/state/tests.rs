@@ -194,7 +194,7 @@ fn a_call_takes_the_sandbox_that_is_ready_first_whoever_it_was_begun_for() {
     let (first, second) = (world.preparing(1, "a"), world.preparing(2, "b"));
     assert!(world.state.prepared(&second, true));
     let actions = world.state.take_actions();
-    assert!(matches!(&actions[..], [Action::Assign(id, spec)] if *id == second && &*spec.key.0 == "a"));
+    assert!(matches!(&actions[..], [Action::Assign(id, spec, _)] if *id == second && &*spec.key.0 == "a"));
     world.assigned(&first);
 }
 
