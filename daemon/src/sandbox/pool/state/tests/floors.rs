@@ -90,7 +90,7 @@ fn idle_ones_of_others_go_for_a_floor_and_running_ones_do_not() {
     world.state.offer(&idle, true);
     let spec = world.spec("a", 400);
     world.state.set_floors(&[(Arc::clone(&spec), 2)], world.now);
-    assert_eq!(world.stopped(), [idle.clone()]);
+    assert_eq!(world.stopped(), std::slice::from_ref(&idle));
     assert_eq!(world.floor(&spec).shortfall, Some(Shortfall::NoMemory { needed_mb: 400, budget_mb: BUDGET }));
     world.state.gone(&idle);
     assert_eq!(world.come_up().len(), 1);
