@@ -54,7 +54,7 @@ where
         .margin(8)
         .y_label_area_size(LABELS)
         .x_label_area_size(30)
-        .build_cartesian_2d((least..most).log_scale(), (0..count - 1).into_segmented())?;
+        .build_cartesian_2d((least..most).log_scale(), (0..count).into_segmented())?;
     // The first line is the topmost.
     let at = |row: i32| bars.get(usize::try_from(count - 1 - row).ok()?);
     let label = |value: &SegmentValue<i32>| match value {
@@ -73,8 +73,7 @@ where
         .label_style(("sans-serif", 12))
         .draw()?;
     for (row, (_, p50, p99)) in (0..count).rev().zip(&bars) {
-        let from = SegmentValue::Exact(row);
-        let to = if row + 1 == count { SegmentValue::Last } else { SegmentValue::Exact(row + 1) };
+        let (from, to) = (SegmentValue::Exact(row), SegmentValue::Exact(row + 1));
         let mut bar = Rectangle::new([(least, from.clone()), (*p50, to.clone())], MEDIAN.filled());
         bar.set_margin(3, 3, 0, 0);
         chart.draw_series([bar])?;
