@@ -1,6 +1,7 @@
 //! Docker's own steps, through its API, and what thawd does instead of two of them.
 
 use std::{
+    collections::HashMap,
     fs, thread,
     time::{Duration, Instant},
 };
@@ -10,14 +11,17 @@ use bollard::{
     API_DEFAULT_VERSION, Docker,
     models::{ContainerCreateBody, HostConfig},
     query_parameters::{
-        CreateContainerOptions, InspectContainerOptions, RemoveContainerOptionsBuilder,
-        StartContainerOptions, WaitContainerOptions,
+        CreateContainerOptions, InspectContainerOptions, ListContainersOptionsBuilder,
+        RemoveContainerOptionsBuilder, StartContainerOptions, WaitContainerOptions,
     },
 };
 use thaw_daemon::sandbox::cgroup::{CPU_PERIOD_US, CgroupHost, cpu_quota};
 use tokio_stream::StreamExt;
 
 use crate::{IMAGE, MEMORY_MB, RUNTIME, figures::Series};
+
+/// Marks the benchmark's own containers with the run that they are of.
+const RUN_LABEL: &str = "thaw.bench";
 
 /// How long the engine may take for one request.
 const ENGINE_SECONDS: u64 = 60;
@@ -94,6 +98,8 @@ fn python(line: &str) -> ContainerCreateBody {
 /// # Errors
 /// If the engine refuses.
 pub(crate) async fn start(engine: &Docker, body: ContainerCreateBody) -> anyhow::Result<String> {
+    let labels = HashMap::from([(RUN_LABEL.to_owned(), run_id())]);
+    let body = ContainerCreateBody { labels: Some(labels), ..body };
     let created = engine.create_container(None::<CreateContainerOptions>, body).await.context("create")?;
     if let Err(error) = engine.start_container(&created.id, None::<StartContainerOptions>).await {
         remove(engine, &created.id).await?;
@@ -109,6 +115,26 @@ pub(crate) async fn start(engine: &Docker, body: ContainerCreateBody) -> anyhow:
 pub(crate) async fn remove(engine: &Docker, container: &str) -> anyhow::Result<()> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     engine.remove_container(container, Some(options)).await.context("remove")
+}
+
+/// Removes whatever containers of this run are left: after an error or an interruption there may be some.
+///
+/// # Errors
+/// If the engine refuses.
+pub(crate) async fn remove_left(engine: &Docker) -> anyhow::Result<()> {
+    let filters = HashMap::from([("label", vec![format!("{RUN_LABEL}={}", run_id())])]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    for container in engine.list_containers(Some(options)).await.context("list containers")? {
+        if let Some(id) = container.id {
+            remove(engine, &id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Names this run: another benchmark beside it has its own containers.
+fn run_id() -> String {
+    std::process::id().to_string()
 }
 
 /// The first process of a container, as the host numbers it.

@@ -29,10 +29,14 @@ mod trace;
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
+use bollard::Docker;
 use chapters::Chapter;
 use clap::{Parser, ValueEnum};
-use tokio::time::sleep;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::sleep,
+};
 use trace::TraceOptions;
 
 /// The image and the share of CPU of everything that is measured: 1,769 MB is one CPU.
@@ -86,17 +90,29 @@ async fn main() -> anyhow::Result<()> {
         eprintln!("this is a debug build: its own side of every call is slow. Use: cargo run --release");
     }
     let engine = docker::connect().await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Whoever ends it half-way drops what is being measured, which ends its thawd.
+    let measured = tokio::select! {
+        measured = measure(&engine, &options) => measured,
+        _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+        _ = terminate.recv() => Err(anyhow!("terminated")),
+    };
+    docker::remove_left(&engine).await?;
+    measured
+}
+
+async fn measure(engine: &Docker, options: &Options) -> anyhow::Result<()> {
     let usual: Vec<_> =
         Chapter::value_variants().iter().copied().filter(|chapter| !chapter.needs_swap()).collect();
     let chapters = if options.chapters.is_empty() { &usual } else { &options.chapters };
     let mut sections = Vec::new();
     for chapter in chapters {
         eprintln!("{chapter:?} ...");
-        let section = chapter.measure(&engine, &options).await.with_context(|| format!("{chapter:?}"))?;
+        let section = chapter.measure(engine, options).await.with_context(|| format!("{chapter:?}"))?;
         println!("{}", section.markdown());
         sections.push(section);
     }
-    println!("On {}.", docker::machine(&engine).await?);
+    println!("On {}.", docker::machine(engine).await?);
     if let Some(path) = &options.svg {
         picture::draw(path, &sections)?;
     }
