@@ -397,6 +397,7 @@ impl LogStore {
         limit: usize,
         page_token: Option<&str>,
     ) -> Result<Page, LogError> {
+        self.catch_up().await;
         let (state, group) = (self.0.state.clone(), group.clone());
         let page_token = page_token.map(ToOwned::to_owned);
         run_blocking(move || read::page(&state.catalog, &group, &filter, limit, page_token.as_deref())).await
@@ -428,6 +429,12 @@ impl LogStore {
     /// The store has been shut down.
     pub async fn flush(&self) -> Result<(), LogError> {
         flush(&self.0.jobs).await
+    }
+
+    /// Before a read: whoever has an answer finds its lines, though the writer's thread lets some gather.
+    async fn catch_up(&self) {
+        // A store that was shut down has written everything.
+        let _ = self.flush().await;
     }
 
     /// What all segments take.

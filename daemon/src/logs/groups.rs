@@ -196,6 +196,7 @@ impl LogStore {
         limit: usize,
         page_token: Option<&str>,
     ) -> Result<StreamPage, LogError> {
+        self.catch_up().await;
         let group = self.group(key)?;
         let after = page_token.map(decode::<Position>).transpose()?;
         run_blocking(move || {
@@ -247,6 +248,7 @@ impl LogStore {
     /// # Errors
     /// The group or one of the streams does not exist, or the disk cannot be read.
     pub async fn require_streams(&self, key: &GroupKey, names: Vec<String>) -> Result<(), LogError> {
+        self.catch_up().await;
         let group = self.group(key)?;
         run_blocking(move || {
             names.into_iter().try_for_each(|name| match has_stream(&group, &name)? {

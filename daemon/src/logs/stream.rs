@@ -53,6 +53,7 @@ impl LogStore {
         limit: usize,
         token: Option<&str>,
     ) -> Result<StreamEvents, LogError> {
+        self.catch_up().await;
         let (group, key) = (self.group(key)?, key.clone());
         let (stream, token) = (stream.to_owned(), token.map(ToOwned::to_owned));
         run_blocking(move || {
