@@ -125,6 +125,18 @@ async fn store_all(writer: &LogWriter, lines: &[String]) {
     writer.flush().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_finds_every_line_that_was_written_before() {
+    let world = World::new();
+    let writer = world.stream("s");
+    for number in 1..=20 {
+        // The first of them makes the group, and each may come while the writer's thread lets lines gather.
+        writer.write(line(&format!("line {number}")));
+        let read = messages(world.read_by(100, Filter::default()).await);
+        assert_eq!(read.len(), number, "{read:?}");
+    }
+}
+
 /// What is followed until `count` lines are read or counted as skipped.
 async fn take(
     follower: &mut (impl Stream<Item = Result<FollowItem, LogError>> + Unpin),
