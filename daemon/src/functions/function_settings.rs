@@ -79,7 +79,7 @@ impl Settings {
     ///
     /// # Errors
     /// Settings that don't go together.
-    pub(super) fn changed(&self, change: UpdateConfiguration) -> Result<Self, InvalidField> {
+    pub fn changed(&self, change: UpdateConfiguration) -> Result<Self, InvalidField> {
         let UpdateConfiguration {
             runtime,
             handler,

@@ -7,16 +7,14 @@ use serde_json::json;
 
 use super::{
     Lambda,
-    input::{Call, Checks, own},
+    input::{Call, Checks, own, target},
 };
 use crate::{
     api::aws::{
         answer::{Answer, empty, json as json_answer},
         error::AwsError,
     },
-    functions::{
-        FunctionReference, FunctionVersion, Qualifier, RecursiveLoop, RuntimeManagement, UpdateRuntimeOn,
-    },
+    functions::{FunctionVersion, RecursiveLoop, RuntimeManagement, UpdateRuntimeOn},
 };
 
 /// Bytes that all packages of an account may have on Lambda. Here the disk is the limit; tools show this one.
@@ -39,17 +37,6 @@ pub(super) async fn settings(lambda: &Lambda, call: Call) -> Result<Answer, AwsE
         "AccountUsage": { "TotalCodeSize": usage.code_bytes, "FunctionCount": usage.functions },
     });
     json_answer(StatusCode::OK, &settings)
-}
-
-fn target(
-    lambda: &Lambda,
-    call: &Call,
-    operation: &str,
-) -> Result<(FunctionReference, Option<Qualifier>), AwsError> {
-    let mut checks = Checks::default();
-    let (reference, qualifier) = call.function(&mut checks);
-    let reference = checks.finish_with(reference)?;
-    Ok((own(reference, call, &lambda.functions(call), operation)?, qualifier))
 }
 
 /// PutFunctionConcurrency.

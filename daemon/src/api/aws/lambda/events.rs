@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Lambda,
-    input::{Call, Checks, own},
+    input::{Call, Checks, own, target},
 };
 use crate::{
     api::aws::{
@@ -13,8 +13,7 @@ use crate::{
         error::AwsError,
     },
     functions::{
-        Destination, Destinations, EventInvokeConfig, EventInvokeSettings, FunctionArn, FunctionReference,
-        Qualifier, Unsaid,
+        Destination, Destinations, EventInvokeConfig, EventInvokeSettings, FunctionArn, Qualifier, Unsaid,
     },
 };
 
@@ -119,17 +118,6 @@ async fn set(lambda: &Lambda, call: Call, unsaid: Unsaid, operation: &str) -> Re
     let (config, arn) =
         registry.set_event_invoke_config(&reference, qualifier.as_ref(), settings, unsaid).await?;
     json(StatusCode::OK, &output(&config, &arn))
-}
-
-fn target(
-    lambda: &Lambda,
-    call: &Call,
-    operation: &str,
-) -> Result<(FunctionReference, Option<Qualifier>), AwsError> {
-    let mut checks = Checks::default();
-    let (reference, qualifier) = call.function(&mut checks);
-    let reference = checks.finish_with(reference)?;
-    Ok((own(reference, call, &lambda.functions(call), operation)?, qualifier))
 }
 
 /// GetFunctionEventInvokeConfig.

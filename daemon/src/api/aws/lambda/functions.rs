@@ -12,7 +12,7 @@ use super::{
     Lambda,
     configuration::Configuration,
     input::{Call, Checks, own, revision},
-    settings::{SettingsInput, changes, with_changes},
+    settings::{SettingsInput, changes},
 };
 use crate::{
     api::aws::{
@@ -100,7 +100,7 @@ pub(super) async fn create(lambda: &Lambda, call: Call) -> Result<Answer, AwsErr
     let layers = change.layers.clone().unwrap_or_default();
     let mut settings = Settings::new(runtime, handler);
     settings.architecture = architecture.unwrap_or_default();
-    let settings = with_changes(settings, change)?;
+    let settings = settings.changed(change)?;
     settings.runtime.check_available()?;
     // Everything that can be refused without the package is, before the package is taken in.
     registry.check_free(&name)?;

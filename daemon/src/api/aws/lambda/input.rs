@@ -7,6 +7,7 @@ use http::{HeaderMap, request::Parts};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
+use super::Lambda;
 use crate::{
     api::aws::error::AwsError,
     functions::{
@@ -261,6 +262,18 @@ pub(super) fn own(
         ));
     }
     Ok(arn.into())
+}
+
+/// The caller's own function that a request names, and the qualifier, where nothing else of the request is to be checked.
+pub(super) fn target(
+    lambda: &Lambda,
+    call: &Call,
+    operation: &str,
+) -> Result<(FunctionReference, Option<Qualifier>), AwsError> {
+    let mut checks = Checks::default();
+    let (reference, qualifier) = call.function(&mut checks);
+    let reference = checks.finish_with(reference)?;
+    Ok((own(reference, call, &lambda.functions(call), operation)?, qualifier))
 }
 
 /// A revision id of a request. One that Thaw did not give is that of no state.

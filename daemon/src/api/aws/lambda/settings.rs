@@ -5,13 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::input::Checks;
-use crate::{
-    api::aws::error::AwsError,
-    functions::{
-        self, DeadLetterArn, EphemeralStorageMb, InvalidField, KmsKeyArn, LayerVersionArn, LoggingChange,
-        LoggingConfig, MemoryMb, RoleArn, Settings, SnapStart, TimeoutSeconds, TracingMode,
-        UpdateConfiguration, VpcConfig,
-    },
+use crate::functions::{
+    self, DeadLetterArn, EphemeralStorageMb, InvalidField, KmsKeyArn, LayerVersionArn, LoggingChange,
+    MemoryMb, RoleArn, SnapStart, TimeoutSeconds, TracingMode, UpdateConfiguration, VpcConfig,
 };
 
 /// The settings in a request that creates a function or changes one.
@@ -135,42 +131,4 @@ pub(super) fn changes(input: SettingsInput, checks: &mut Checks) -> UpdateConfig
         layers: input.layers.and_then(|layers| checks.take(LayerVersionArn::of_list(&layers))),
         revision_id: None,
     }
-}
-
-/// The settings of a new function: what must be set, and what a request names beside it.
-pub(super) fn with_changes(
-    mut settings: Settings,
-    change: UpdateConfiguration,
-) -> Result<Settings, AwsError> {
-    let UpdateConfiguration {
-        runtime: _,
-        handler: _,
-        role,
-        description,
-        timeout,
-        memory,
-        ephemeral_storage,
-        environment,
-        tracing,
-        dead_letter,
-        vpc,
-        logging,
-        snap_start,
-        kms_key,
-        layers: _,
-        revision_id: _,
-    } = change;
-    settings.role = role.flatten();
-    settings.description = description.unwrap_or_default();
-    settings.timeout = timeout.unwrap_or_default();
-    settings.memory = memory.unwrap_or_default();
-    settings.ephemeral_storage = ephemeral_storage.unwrap_or_default();
-    settings.environment = environment;
-    settings.tracing = tracing.unwrap_or_default();
-    settings.dead_letter = dead_letter.flatten();
-    settings.vpc = vpc;
-    settings.logging = LoggingConfig::default().changed(logging.unwrap_or_default())?;
-    settings.snap_start = snap_start.unwrap_or_default();
-    settings.kms_key = kms_key.flatten();
-    Ok(settings)
 }
