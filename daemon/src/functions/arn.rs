@@ -72,26 +72,31 @@ impl FromStr for FunctionArn {
 text_forms!(FunctionArn);
 
 fn parse(text: &str) -> Option<FunctionArn> {
-    let mut parts = text.split(':');
-    let mut next = || parts.next();
-    if next()? != "arn" {
-        return None;
-    }
-    let partition = next()?;
-    if next()? != "lambda" {
-        return None;
-    }
-    let region: Region = next()?.parse().ok()?;
-    let account = next()?.parse().ok()?;
-    if next()? != "function" {
-        return None;
-    }
-    let name = next()?.parse().ok()?;
-    let qualifier = next().map(Qualifier::in_name).transpose().ok()?;
-    if next().is_some() || partition != region.partition() {
+    let (region, account, mut rest) = parse_head(text, "function")?;
+    let name = rest.next()?.parse().ok()?;
+    let qualifier = rest.next().map(Qualifier::in_name).transpose().ok()?;
+    if rest.next().is_some() {
         return None;
     }
     Some(FunctionArn { region, account, name, qualifier })
+}
+
+/// What every ARN of Lambda's begins with, `arn:PARTITION:lambda:REGION:ACCOUNT:KIND`, and the parts that follow.
+pub(super) fn parse_head<'a>(
+    text: &'a str,
+    kind: &str,
+) -> Option<(Region, AccountId, std::str::Split<'a, char>)> {
+    let mut parts = text.split(':');
+    if parts.next()? != "arn" {
+        return None;
+    }
+    let partition = parts.next()?;
+    if parts.next()? != "lambda" {
+        return None;
+    }
+    let region: Region = parts.next()?.parse().ok()?;
+    let account = parts.next()?.parse().ok()?;
+    (parts.next()? == kind && partition == region.partition()).then_some((region, account, parts))
 }
 
 #[cfg(test)]

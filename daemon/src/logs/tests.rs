@@ -131,7 +131,7 @@ async fn whoever_reads_finds_every_line_that_was_written_before() {
     let writer = world.stream("s");
     for number in 1..=20 {
         // The first of them makes the group, and each may come while the writer's thread lets lines gather.
-        writer.write(line(&format!("line {number}")));
+        writer.write(line(format!("line {number}")));
         let read = messages(world.read_by(100, Filter::default()).await);
         assert_eq!(read.len(), number, "{read:?}");
     }

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use crate::{
     functions::{
         Region, VersionNumber,
+        arn::parse_head,
         field::{InvalidField, string_forms, text_forms},
         name::is_name_byte,
     },
@@ -147,27 +148,14 @@ impl LayerVersionArn {
 
 /// A layer, and the version if the ARN names one.
 fn parse(text: &str) -> Option<(LayerArn, Option<VersionNumber>)> {
-    let mut parts = text.split(':');
-    let mut next = || parts.next();
-    if next()? != "arn" {
-        return None;
-    }
-    let partition = next()?;
-    if next()? != "lambda" {
-        return None;
-    }
-    let region: Region = next()?.parse().ok()?;
-    let account = next()?.parse().ok()?;
-    if next()? != "layer" {
-        return None;
-    }
-    let name = next()?.parse().ok()?;
-    let version = match next() {
+    let (region, account, mut rest) = parse_head(text, "layer")?;
+    let name = rest.next()?.parse().ok()?;
+    let version = match rest.next() {
         Some(version) if version.bytes().all(|byte| byte.is_ascii_digit()) => Some(version.parse().ok()?),
         Some(_) => return None,
         None => None,
     };
-    if next().is_some() || partition != region.partition() {
+    if rest.next().is_some() {
         return None;
     }
     Some((LayerArn { region, account, name }, version))
