@@ -93,6 +93,14 @@ pub struct Config {
     pub log_segment_mb: u32,
     /// See [`Config::log_invocation_max_bytes`].
     pub log_invocation_max_kb: u32,
+    /// See [`Config::event_queue_max_bytes`].
+    pub event_queue_max_mb: u32,
+    /// See [`Config::event_retry_delay`].
+    pub event_retry_delay_seconds: u32,
+    /// Asynchronous events that may run at once, all functions together.
+    pub event_concurrency: u32,
+    /// Asynchronous events of one function that may run at once.
+    pub event_function_concurrency: u32,
     /// See [`Config::store_cache_bytes`].
     pub store_cache_mb: u32,
     /// Threads that serve calls.
@@ -264,6 +272,10 @@ impl Config {
             log_group_max_mb: 256,
             log_segment_mb: 8,
             log_invocation_max_kb: 10_240,
+            event_queue_max_mb: 1_024,
+            event_retry_delay_seconds: 60,
+            event_concurrency: 64,
+            event_function_concurrency: 16,
             store_cache_mb: 16,
             // A call that crosses from thread to thread pays for waking each. The other half is for the functions.
             worker_threads: (machine.cpus / 2).max(1),
@@ -365,6 +377,18 @@ impl Config {
     #[must_use]
     pub fn log_invocation_max_bytes(&self) -> u64 {
         u64::from(self.log_invocation_max_kb) * 1024
+    }
+
+    /// What asynchronous events may take on the disk, those that died among them.
+    #[must_use]
+    pub fn event_queue_max_bytes(&self) -> u64 {
+        u64::from(self.event_queue_max_mb) * MB
+    }
+
+    /// How long an event waits before it is tried a second time; twice that before the third.
+    #[must_use]
+    pub fn event_retry_delay(&self) -> Duration {
+        Duration::from_secs(self.event_retry_delay_seconds.into())
     }
 
     /// The cache that the state store is given. It takes about ten times as much memory.

@@ -13,7 +13,7 @@ use thaw_daemon::{
     config::{CommandLine, Config},
     functions::{FunctionRegistry, PackageLimits, PackageStore, Region, RegistryOptions},
     identity::{AccountId, Credentials, sigv4::Verifier},
-    invoke::{Invoker, Recipes},
+    invoke::{Destinations, EventQueue, Invoker, QueueSettings, Recipes},
     logs::{LogSettings, LogStore},
     process,
     runtimes::{CatalogOptions, RuntimeCatalog},
@@ -186,8 +186,19 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
     let pool = Pool::new(Arc::clone(&host));
     let recipes = Recipes::new(registry.clone(), Arc::clone(&runtimes));
-    let invoker = Invoker::new(registry.clone(), recipes, pool.clone());
-    let stop = CancellationToken::new();
+    let settings = QueueSettings {
+        max_bytes: config.event_queue_max_bytes(),
+        retry_delay: config.event_retry_delay(),
+        concurrency: config.event_concurrency as usize,
+        function_concurrency: config.event_function_concurrency as usize,
+    };
+    let queue = EventQueue::open(store.clone(), &*wall_clock, settings).await?;
+    let destinations = Destinations::new(logs.clone(), Arc::clone(&wall_clock));
+    let invoker = Invoker::new(registry.clone(), recipes, pool.clone(), queue.clone(), destinations);
+    let (pause, stop) = (CancellationToken::new(), CancellationToken::new());
+    let events = tokio::spawn(invoker.clone().deliver_events(pause.clone()));
+    let results = tokio::spawn(invoker.clone().deliver_results(pause.clone()));
+    let time = tokio::spawn(queue.clone().keep_time(stop.clone()));
     let changes = tokio::spawn(invoker.clone().follow_changes(stop.clone()));
     let stock = tokio::spawn(pool.clone().keep_stocked(stop.clone()));
     let ahead = tokio::spawn(pool.clone().look_ahead(stop.clone()));
@@ -232,6 +243,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         }),
     }
 
+    // Events wait from now on, those that run excepted.
+    pause.cancel();
     // Running calls first, while their callers are still connected; then the connections.
     let (aborted, removed) = tokio::select! {
         drained = pool.drain(config.drain_limit()) => drained,
@@ -250,6 +263,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     {
         serving_aws.abort();
     }
+    events.await.context("delivering events")?;
+    results.await.context("sending results of events")?;
+    time.await.context("keeping the queue's time")?;
+    queue.close().await;
     changes.await.context("following changes")?;
     stock.await.context("keeping sandboxes ready")?;
     ahead.await.context("making sandboxes ahead of calls")?;

@@ -149,6 +149,10 @@ impl Check<'_> {
         // A runtime with its threads does not come up with fewer than some ten.
         self.range("pids_limit", config.pids_limit, 16..=65_536)?;
         self.range("account_concurrency", config.account_concurrency, 1..=100_000)?;
+        self.range("event_queue_max_mb", config.event_queue_max_mb, 1..=1_048_576)?;
+        self.range("event_retry_delay_seconds", config.event_retry_delay_seconds, 0..=3_600)?;
+        self.range("event_concurrency", config.event_concurrency, 1..=10_000)?;
+        self.range("event_function_concurrency", config.event_function_concurrency, 1..=10_000)?;
         self.range("package_max_zip_mb", config.package_max_zip_mb, 1..=1_024)?;
         self.range("package_max_unpacked_mb", config.package_max_unpacked_mb, 1..=10_240)?;
         self.range("package_max_entries", config.package_max_entries, 1..=1_000_000)?;

@@ -152,6 +152,22 @@ pub(super) struct Options {
     #[arg(long, value_name = "KB", env = "THAW_LOG_INVOCATION_MAX_KB")]
     pub(super) log_invocation_max_kb: Option<u32>,
 
+    /// Disk that asynchronous events may take while they wait, in MB; more are refused [default: 1024]
+    #[arg(long, value_name = "MB", env = "THAW_EVENT_QUEUE_MAX_MB")]
+    pub(super) event_queue_max_mb: Option<u32>,
+
+    /// Seconds that an event waits before it is tried a second time; twice that before the third [default: 60]
+    #[arg(long, value_name = "SECONDS", env = "THAW_EVENT_RETRY_DELAY_SECONDS")]
+    pub(super) event_retry_delay_seconds: Option<u32>,
+
+    /// Asynchronous events that may run at once, all functions together [default: 64]
+    #[arg(long, value_name = "COUNT", env = "THAW_EVENT_CONCURRENCY")]
+    pub(super) event_concurrency: Option<u32>,
+
+    /// Asynchronous events of one function that may run at once, at most [default: 16]
+    #[arg(long, value_name = "COUNT", env = "THAW_EVENT_FUNCTION_CONCURRENCY")]
+    pub(super) event_function_concurrency: Option<u32>,
+
     /// Cache of the state store, in MB; it takes about ten times as much memory [default: 16]
     #[arg(long, value_name = "MB", env = "THAW_STORE_CACHE_MB")]
     pub(super) store_cache_mb: Option<u32>,

@@ -60,7 +60,7 @@ pub struct Destinations {
     pub on_failure: Option<Destination>,
 }
 
-/// The ARN of a queue, topic, bus, bucket or function.
+/// The ARN of a queue, topic, bus, bucket, log group or function; or the URL of an HTTP endpoint, which is Thaw's own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Destination(Box<str>);
 
@@ -85,10 +85,16 @@ impl Destination {
         })
     }
 
-    /// The service that the ARN names.
+    /// The service that the ARN names; nothing of a URL.
     #[must_use]
     pub fn service(&self) -> &str {
-        self.0.split(':').nth(2).unwrap_or_default()
+        if self.is_url() { "" } else { self.0.split(':').nth(2).unwrap_or_default() }
+    }
+
+    /// Whether it is an HTTP endpoint.
+    #[must_use]
+    pub fn is_url(&self) -> bool {
+        self.0.starts_with("http://")
     }
 }
 
@@ -104,7 +110,7 @@ impl FromStr for Destination {
                     && service.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
                     && (account.is_empty() || account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))
                     && !resource.is_empty());
-        if well_formed {
+        if well_formed || is_endpoint(text) {
             Ok(Self(text.into()))
         } else {
             Err(InvalidField::new(
@@ -113,6 +119,13 @@ impl FromStr for Destination {
             ))
         }
     }
+}
+
+/// Whether a text is the URL of an endpoint that results can be posted to.
+fn is_endpoint(text: &str) -> bool {
+    text.len() <= 350
+        && text.starts_with("http://")
+        && text.parse::<http::Uri>().is_ok_and(|url| url.host().is_some_and(|host| !host.is_empty()))
 }
 
 /// How often a failed event is tried again: 0 to 2.
@@ -183,7 +196,10 @@ mod tests {
         let member = "destinationConfig.onFailure.destination";
         assert_eq!(Destination::parse("", member), Ok(None));
         let queue = Destination::parse("arn:aws:sqs:us-east-1:000000000000:q", member).unwrap().unwrap();
-        assert_eq!(queue.service(), "sqs");
+        assert_eq!((queue.service(), queue.is_url()), ("sqs", false));
+        let endpoint = Destination::parse("http://127.0.0.1:8080/failed?of=f", member).unwrap().unwrap();
+        assert_eq!((endpoint.service(), endpoint.is_url()), ("", true));
+        assert!(Destination::parse("http://", member).is_err());
         let told =
             Destination::parse("arn:aws:_-/!lambda:us-east-1:000000000000:function:f", member).unwrap_err();
         assert!(told.message.contains("at 'destinationConfig.onFailure.destination' failed"), "{told}");

@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
+use serde::{Deserialize, Serialize};
+
 /// The most bytes of a client context. Source: Lambda's Invoke: 3,583 bytes, base64.
 const LIMIT: usize = 3583;
 
 /// A JSON object that is fit to be a header's value: one line, ASCII.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientContext(String);
 
 /// Why a client context was refused.

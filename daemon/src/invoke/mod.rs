@@ -4,10 +4,12 @@
 //! ([`recipes`]), gets a sandbox from the pool and runs the call in it ([`synchronous`]); hands its response over in pieces
 //! where the caller wants that ([`streaming`]). What is provisioned is kept by [`provisioned`].
 
-mod background;
+mod asynchronous;
 mod client_context;
+mod destinations;
 mod environment;
 mod provisioned;
+pub mod queue;
 mod recipes;
 mod streaming;
 mod synchronous;
@@ -19,6 +21,8 @@ use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use client_context::ClientContext;
+pub use destinations::{Delivery, Destinations, Purpose};
+pub use queue::{EventQueue, QueueSettings};
 pub use provisioned::{ProvisionedState, ProvisionedStatus};
 pub use recipes::Recipes;
 pub use streaming::{Streamed, StreamingCall};
@@ -84,15 +88,21 @@ pub enum InvokeError {
         /// Its size in bytes.
         size: usize,
     },
+    /// The payload is over the limit of asynchronous invocations.
+    #[error("the payload is {size} bytes long, and an asynchronous invocation takes at most {EVENT_LIMIT}")]
+    EventTooLarge {
+        /// Its size in bytes.
+        size: usize,
+    },
     /// The payload is no JSON.
     #[error("Could not parse request body into json: {0}")]
     PayloadNotJson(serde_json::Error),
     /// The payload is no text.
     #[error("Could not parse request body into json: {0}")]
     PayloadNotUtf8(std::str::Utf8Error),
-    /// As many events wait as may.
-    #[error("{waiting} events wait already; send this one again later", waiting = background::WAITING)]
-    QueueFull,
+    /// The event can't be accepted.
+    #[error(transparent)]
+    Queue(#[from] queue::QueueError),
     /// No sandbox was to be had.
     #[error(transparent)]
     Acquire(AcquireError),
@@ -119,21 +129,29 @@ struct Inner {
     recipes: Recipes,
     pool: Pool,
     calls: TaskTracker,
-    background: background::Background,
+    queue: EventQueue,
+    destinations: Destinations,
     provisioned: provisioned::Kept,
 }
 
 impl Invoker {
     /// Calls functions of `registry` in sandboxes of `pool`.
     #[must_use]
-    pub fn new(registry: FunctionRegistry, recipes: Recipes, pool: Pool) -> Self {
+    pub fn new(
+        registry: FunctionRegistry,
+        recipes: Recipes,
+        pool: Pool,
+        queue: EventQueue,
+        destinations: Destinations,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 registry,
                 recipes,
                 pool,
                 calls: TaskTracker::new(),
-                background: Default::default(),
+                queue,
+                destinations,
                 provisioned: Default::default(),
             }),
         }

@@ -73,16 +73,15 @@ impl Invoker {
     /// # Errors
     /// See [`InvokeError`].
     pub async fn dry_run(&self, invocation: Invocation) -> Result<String, InvokeError> {
-        let version = self.check(&invocation).await?;
+        let (_, Found { version, .. }) = self.check(&invocation).await?;
         self.inner.recipes.get(&version, &self.inner.pool).await?;
         Ok(version.version.to_string())
     }
 
-    /// Checks that there is something to call, with something that it can take.
-    pub(super) async fn check(&self, invocation: &Invocation) -> Result<Arc<FunctionVersion>, InvokeError> {
-        check_payload(invocation.payload.clone())?;
-        let found = self.find(&invocation.function, invocation.qualifier.as_ref()).await?;
-        Ok(found.version)
+    /// Checks that there is something to call, with something that it can take: the payload that it gets.
+    pub(super) async fn check(&self, invocation: &Invocation) -> Result<(Bytes, Found), InvokeError> {
+        let payload = check_payload(invocation.payload.clone())?;
+        Ok((payload, self.find(&invocation.function, invocation.qualifier.as_ref()).await?))
     }
 
     /// The version that a call takes, and the ARN that it was called by. A function that is being created is waited for:

@@ -39,6 +39,12 @@ impl RequestId {
         Self(uuid::Uuid::new_v4().to_string().into())
     }
 
+    /// An id that was given before.
+    #[must_use]
+    pub fn known(id: Arc<str>) -> Self {
+        Self(id)
+    }
+
     /// The id's text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -7,6 +7,7 @@
 //! ```text
 //! blobs/incoming/RANDOM      being written; removed when the store is opened
 //! blobs/e3/e3b0c442…         finished
+//! payloads/…                 the same for payloads that wait
 //! ```
 //!
 //! All work on files is done off the async executor.

@@ -89,6 +89,7 @@ struct Inner {
     schemas: HashMap<String, Schema>,
     instance_id: Uuid,
     blobs: Blobs,
+    payloads: Blobs,
     directory: PathBuf,
     database: sled::Db,
     /// After the database: whoever gets the lock next may open it.
@@ -111,10 +112,17 @@ impl Store {
         self.inner.instance_id
     }
 
-    /// The large things.
+    /// The large things that functions are made of: packages, as uploaded.
     #[must_use]
     pub fn blobs(&self) -> &Blobs {
         &self.inner.blobs
+    }
+
+    /// The large things on their way to a function or from it: payloads that wait. Apart from [`Store::blobs`], since
+    /// other rules say when one goes.
+    #[must_use]
+    pub fn payloads(&self) -> &Blobs {
+        &self.inner.payloads
     }
 
     /// Refuses a kind of record that a newer thawd has written; every use of the kind would be refused as well.

@@ -26,6 +26,7 @@ use super::{
 
 const DATABASE_DIRECTORY: &str = "state";
 const BLOB_DIRECTORY: &str = "blobs";
+const PAYLOAD_DIRECTORY: &str = "payloads";
 
 /// The file, in its directory, that sled keeps its log in.
 const DATABASE_FILE: &str = "db";
@@ -77,6 +78,7 @@ pub(super) fn open(options: &StoreOptions) -> Result<Store, StoreError> {
     format::check(data_directory, directory.join(DATABASE_FILE).exists())?;
     let instance_id = format::instance_id(data_directory)?;
     let blobs = Blobs::open(data_directory.join(BLOB_DIRECTORY), options.faults.clone())?;
+    let payloads = Blobs::open(data_directory.join(PAYLOAD_DIRECTORY), options.faults.clone())?;
 
     let (database, file) = open_database(&directory, options.cache_bytes)?;
     let schemas = read_schemas(&database, &directory)?;
@@ -110,6 +112,7 @@ pub(super) fn open(options: &StoreOptions) -> Result<Store, StoreError> {
         schemas,
         instance_id,
         blobs,
+        payloads,
         directory,
         database,
         _lock: lock,

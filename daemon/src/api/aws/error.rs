@@ -7,7 +7,7 @@ use super::answer::{Answer, answer, set};
 use crate::{
     functions::{ErrorKind, FunctionError, InvalidField, PackageError, Throttled, TooMuchProvisioned},
     identity::sigv4::SignatureError,
-    invoke::InvokeError,
+    invoke::{InvokeError, queue::QueueError},
     runtimes::RuntimeError,
     sandbox::AcquireError,
     store::StoreError,
@@ -236,6 +236,9 @@ impl From<InvokeError> for AwsError {
             InvokeError::Function(error) => error.into(),
             InvokeError::Runtime(error) => error.into(),
             InvokeError::Throttled(throttled) => throttled.into(),
+            InvokeError::EventTooLarge { .. } => {
+                Self::new("RequestEntityTooLargeException", error.to_string())
+            }
             InvokeError::PayloadTooLarge { .. } => Self::new("RequestTooLargeException", error.to_string()),
             InvokeError::PayloadNotJson(_) | InvokeError::PayloadNotUtf8(_) => {
                 Self::new("InvalidRequestContentException", error.to_string())
@@ -244,14 +247,14 @@ impl From<InvokeError> for AwsError {
                 let reason = Some("CallerRateLimitExceeded");
                 Self { reason, ..Self::new("TooManyRequestsException", error.to_string()) }
             }
-            InvokeError::QueueFull => {
+            InvokeError::Queue(QueueError::Full(_)) => {
                 let reason = Some("CallerRateLimitExceeded");
                 Self { reason, ..Self::new("TooManyRequestsException", error.to_string()) }
             }
             InvokeError::Acquire(_) | InvokeError::Job(_) => {
                 Self::new("ServiceUnavailableException", error.to_string())
             }
-            InvokeError::LogGroup(_) | InvokeError::Broken => Self::internal(&error),
+            InvokeError::LogGroup(_) | InvokeError::Broken | InvokeError::Queue(_) => Self::internal(&error),
         }
     }
 }

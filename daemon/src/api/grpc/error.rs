@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     functions::{ErrorKind, FunctionError, PackageError},
-    invoke::InvokeError,
+    invoke::{InvokeError, queue::QueueError},
     logs::LogError,
     runtimes::RuntimeError,
     sandbox::AcquireError,
@@ -69,7 +69,13 @@ impl From<InvokeError> for Refusal {
                 let message = format!("{message} ({})", throttled.reason());
                 Status::with_error_details(Code::ResourceExhausted, message, details)
             }
-            InvokeError::QueueFull => status(Code::ResourceExhausted, "TOO_MANY_REQUESTS", message),
+            InvokeError::EventTooLarge { .. } => {
+                status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", message)
+            }
+            InvokeError::Queue(QueueError::Full(_)) => {
+                status(Code::ResourceExhausted, "TOO_MANY_REQUESTS", message)
+            }
+            InvokeError::Queue(error) => internal(&error),
             InvokeError::Acquire(AcquireError::Draining) => status(Code::Unavailable, "DRAINING", message),
             InvokeError::Acquire(AcquireError::TooManyRequests { .. }) => {
                 status(Code::ResourceExhausted, "TOO_MANY_REQUESTS", message)

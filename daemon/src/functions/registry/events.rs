@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Services that a result can go to.
-const SERVICES: [&str; 5] = ["lambda", "sqs", "sns", "events", "s3"];
+const SERVICES: [&str; 6] = ["lambda", "sqs", "sns", "events", "s3", "logs"];
 
 /// What becomes of what the settings don't say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +178,7 @@ impl FunctionRegistry {
         let invalid = |message: String| Err(InvalidField::new("destination_config", message).into());
         let Destinations { on_success, on_failure } = destinations;
         for destination in on_success.iter().chain(on_failure) {
-            if !SERVICES.contains(&destination.service()) {
+            if !destination.is_url() && !SERVICES.contains(&destination.service()) {
                 return invalid(format!(
                     "The provided destination config DestinationConfig(onSuccess={}, onFailure={}) is invalid.",
                     shown("OnSuccess", on_success.as_ref()),
