@@ -5,12 +5,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "thaw/v1/functions.proto",
     "thaw/v1/versions.proto",
     "thaw/v1/attributes.proto",
     "thaw/v1/layers.proto",
     "thaw/v1/invocation.proto",
+    "thaw/v1/events.proto",
     "thaw/v1/logs.proto",
     "thaw/v1/runtimes.proto",
     "thaw/v1/admin.proto",

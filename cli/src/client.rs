@@ -7,9 +7,10 @@ use std::{
 
 use thaw_proto::v1::{
     admin_service_client::AdminServiceClient, attribute_service_client::AttributeServiceClient,
-    function_service_client::FunctionServiceClient, invocation_service_client::InvocationServiceClient,
-    layer_service_client::LayerServiceClient, log_service_client::LogServiceClient,
-    runtime_service_client::RuntimeServiceClient, version_service_client::VersionServiceClient,
+    event_service_client::EventServiceClient, function_service_client::FunctionServiceClient,
+    invocation_service_client::InvocationServiceClient, layer_service_client::LayerServiceClient,
+    log_service_client::LogServiceClient, runtime_service_client::RuntimeServiceClient,
+    version_service_client::VersionServiceClient,
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -68,6 +69,10 @@ impl Client {
         Ok(InvocationServiceClient::new(self.connect().await?)
             .max_decoding_message_size(MESSAGE_LIMIT)
             .max_encoding_message_size(MESSAGE_LIMIT))
+    }
+
+    pub(crate) async fn events(&self) -> Result<EventServiceClient<Channel>, Failure> {
+        Ok(EventServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_LIMIT))
     }
 
     pub(crate) async fn logs(&self) -> Result<LogServiceClient<Channel>, Failure> {

@@ -15,7 +15,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use client::Client;
-use commands::{admin, alias, bench, function, invoke, layer, logs, runtime};
+use commands::{admin, alias, bench, events, function, invoke, layer, logs, runtime};
 use failure::Failure;
 use ui::Ui;
 
@@ -57,6 +57,9 @@ enum Command {
     Layer(layer::Command),
     /// Call a function and print its answer.
     Invoke(invoke::Arguments),
+    /// Look after asynchronous events: what waits, what died and why; send it again.
+    #[command(subcommand)]
+    Events(events::Command),
     /// Call functions and measure how long they take to answer.
     Bench(Box<bench::Arguments>),
     /// Read what a function printed.
@@ -94,6 +97,7 @@ async fn run(cli: Cli, ui: &Ui) -> Result<(), Failure> {
         Command::Alias(command) => alias::run(command, &client, ui).await,
         Command::Layer(command) => layer::run(command, &client, ui).await,
         Command::Invoke(arguments) => invoke::run(arguments, &client, ui).await,
+        Command::Events(command) => events::run(command, &client, ui).await,
         Command::Bench(arguments) => bench::run(*arguments, &client, ui).await,
         Command::Logs(arguments) => logs::run(arguments, &client, ui).await,
         Command::Runtime(command) => runtime::run(command, &client, ui).await,

@@ -41,6 +41,9 @@ pub(crate) struct Arguments {
     /// A JSON object for the handler's context.client_context.
     #[arg(long, default_value = "", hide_default_value = true, value_name = "JSON")]
     client_context: String,
+    /// Do not wait for the answer: the event is kept until the function has taken it, see `thaw events`.
+    #[arg(long, conflicts_with_all = ["dry_run", "log"])]
+    event: bool,
     /// Check that the call could be made, and make none.
     #[arg(long)]
     dry_run: bool,
@@ -54,8 +57,11 @@ enum Log {
 
 pub(crate) async fn run(arguments: Arguments, client: &Client, ui: &Ui) -> Result<(), Failure> {
     let payload = payload(&arguments.payload, "--payload", ui)?;
-    let invocation_type =
-        if arguments.dry_run { InvocationType::DryRun } else { InvocationType::RequestResponse };
+    let invocation_type = match (arguments.dry_run, arguments.event) {
+        (true, _) => InvocationType::DryRun,
+        (false, true) => InvocationType::Event,
+        (false, false) => InvocationType::RequestResponse,
+    };
     let log_type = if arguments.log == Log::Tail { LogType::Tail } else { LogType::None };
     let request = InvokeRequest {
         function_name: arguments.name,
@@ -76,6 +82,9 @@ pub(crate) async fn run(arguments: Arguments, client: &Client, ui: &Ui) -> Resul
         }
         if answer.status_code == 204 {
             ui.note("the call could be made");
+        } else if answer.status_code == 202 {
+            // On standard output, for `thaw events show`.
+            ui.line(&answer.request_id)?;
         } else {
             ui.raw(&answer.payload)?;
             if !answer.payload.ends_with(b"\n") {

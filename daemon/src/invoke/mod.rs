@@ -22,8 +22,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use client_context::ClientContext;
 pub use destinations::{Delivery, Destinations, Purpose};
-pub use queue::{EventQueue, QueueSettings};
 pub use provisioned::{ProvisionedState, ProvisionedStatus};
+pub use queue::{EventQueue, QueueSettings};
 pub use recipes::Recipes;
 pub use streaming::{Streamed, StreamingCall};
 

@@ -9,7 +9,10 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     functions::{ErrorKind, FunctionError, PackageError},
-    invoke::{InvokeError, queue::QueueError},
+    invoke::{
+        InvokeError,
+        queue::{EventsError, QueueError},
+    },
     logs::LogError,
     runtimes::RuntimeError,
     sandbox::AcquireError,
@@ -50,6 +53,18 @@ pub(super) struct Refusal(Status);
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         refusal.0
+    }
+}
+
+impl From<EventsError> for Refusal {
+    fn from(error: EventsError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            EventsError::NoSuchEvent(_) => not_found(message),
+            EventsError::Running(_) => status(Code::FailedPrecondition, "RESOURCE_CONFLICT", message),
+            EventsError::PageToken => invalid("page_token", message),
+            EventsError::Store(_) | EventsError::Interrupted => internal(&error),
+        })
     }
 }
 

@@ -28,13 +28,9 @@ pub(super) struct Invocations {
 impl InvocationService for Invocations {
     async fn invoke(&self, request: Request<InvokeRequest>) -> Result<Response<InvokeResponse>, Status> {
         let request = request.into_inner();
-        let dry_run = match request.invocation_type() {
-            InvocationType::Unspecified | InvocationType::RequestResponse => false,
-            InvocationType::DryRun => true,
+        let Ok(invocation_type) = InvocationType::try_from(request.invocation_type) else {
+            return Err(invalid("invocation_type", "must be REQUEST_RESPONSE, EVENT or DRY_RUN"));
         };
-        if InvocationType::try_from(request.invocation_type).is_err() {
-            return Err(invalid("invocation_type", "must be REQUEST_RESPONSE or DRY_RUN"));
-        }
         let tail = match LogType::try_from(request.log_type) {
             Ok(LogType::Unspecified | LogType::None) => false,
             Ok(LogType::Tail) => true,
@@ -53,13 +49,19 @@ impl InvocationService for Invocations {
             client_context,
             tail,
         };
-        if dry_run {
-            let executed_version = self.invoker.dry_run(invocation).await.map_err(Refusal::from)?;
-            return Ok(Response::new(InvokeResponse {
-                status_code: 204,
-                executed_version,
-                ..InvokeResponse::default()
-            }));
+        match invocation_type {
+            InvocationType::Unspecified | InvocationType::RequestResponse => {}
+            InvocationType::DryRun => {
+                let executed_version = self.invoker.dry_run(invocation).await.map_err(Refusal::from)?;
+                let answer = InvokeResponse { status_code: 204, executed_version, ..Default::default() };
+                return Ok(Response::new(answer));
+            }
+            InvocationType::Event => {
+                let id = self.invoker.enqueue(invocation).await.map_err(Refusal::from)?;
+                let request_id = id.to_string();
+                let answer = InvokeResponse { status_code: 202, request_id, ..Default::default() };
+                return Ok(Response::new(answer));
+            }
         }
         let invoked = self.invoker.invoke(invocation).await.map_err(Refusal::from)?;
         let (function_error, payload) = match invoked.outcome.result {

@@ -15,9 +15,10 @@ use thaw_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         admin_service_server::AdminServiceServer, attribute_service_server::AttributeServiceServer,
-        function_service_server::FunctionServiceServer, invocation_service_server::InvocationServiceServer,
-        layer_service_server::LayerServiceServer, log_service_server::LogServiceServer,
-        runtime_service_server::RuntimeServiceServer, version_service_server::VersionServiceServer,
+        event_service_server::EventServiceServer, function_service_server::FunctionServiceServer,
+        invocation_service_server::InvocationServiceServer, layer_service_server::LayerServiceServer,
+        log_service_server::LogServiceServer, runtime_service_server::RuntimeServiceServer,
+        version_service_server::VersionServiceServer,
     },
 };
 use time::OffsetDateTime;
@@ -27,8 +28,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use super::{
-    admin::Admin, attributes::Attributes, functions::Functions, invocation::Invocations, layers::Layers,
-    logs::Logs, runtimes::Runtimes, versions::Versions,
+    admin::Admin, attributes::Attributes, events::Events, functions::Functions, invocation::Invocations,
+    layers::Layers, logs::Logs, runtimes::Runtimes, versions::Versions,
 };
 use crate::{
     functions::{FunctionRegistry, Region},
@@ -131,6 +132,11 @@ pub async fn serve(
         region: doors.region.clone(),
         stop: stop.clone(),
     });
+    let events = Events {
+        queue: doors.invoker.queue().clone(),
+        account: doors.registry.account(),
+        region: doors.region.clone(),
+    };
     let invocations = Invocations { invoker: doors.invoker, region: doors.region.clone() };
     let admin = Admin {
         pool: doors.pool,
@@ -168,6 +174,7 @@ pub async fn serve(
                 .max_decoding_message_size(MESSAGE_LIMIT)
                 .max_encoding_message_size(MESSAGE_LIMIT),
         )
+        .add_service(EventServiceServer::new(events))
         .add_service(log_service)
         .add_service(RuntimeServiceServer::new(Runtimes { runtimes: doors.runtimes }))
         .add_service(AdminServiceServer::new(admin))

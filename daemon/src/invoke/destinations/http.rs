@@ -49,8 +49,10 @@ impl Caller {
         if let Ok(id) = HeaderValue::from_str(&result.id) {
             headers.insert(REQUEST_ID, id);
         }
-        let unreachable =
-            |why: &dyn std::fmt::Display| DestinationError::Unreachable { url: url.to_owned(), why: why.to_string() };
+        let unreachable = |why: &dyn std::fmt::Display| DestinationError::Unreachable {
+            url: url.to_owned(),
+            why: why.to_string(),
+        };
         let answer = tokio::time::timeout(PATIENCE, self.0.request(request))
             .await
             .map_err(|_| unreachable(&"it did not answer in time"))?

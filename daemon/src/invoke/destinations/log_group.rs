@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::{Delivery, DestinationError};
 use crate::{
-    functions::Destination,
     clock::Clock,
+    functions::Destination,
     logs::{GroupKey, LogError, LogStore, PutEvent},
 };
 

@@ -183,10 +183,8 @@ mod tests {
 
     #[test]
     fn a_record_of_a_failed_event_has_lambdas_form() {
-        let error = FunctionError {
-            error_type: "ValueError".into(),
-            payload: r#"{"errorMessage": "no"}"#.into(),
-        };
+        let error =
+            FunctionError { error_type: "ValueError".into(), payload: r#"{"errorMessage": "no"}"#.into() };
         let (event, invoked, payload) = (event(), invoked(Err(error)), Bytes::from(r#"{"n":1.50}"#));
         let ending = Ending {
             event: &event,
@@ -233,8 +231,12 @@ mod tests {
     #[test]
     fn an_event_that_became_too_old_has_no_response() {
         let (event, payload) = (event(), Bytes::from("{}"));
-        let ending =
-            Ending { event: &event, condition: Condition::EventAgeExceeded, payload: &payload, invoked: None };
+        let ending = Ending {
+            event: &event,
+            condition: Condition::EventAgeExceeded,
+            payload: &payload,
+            invoked: None,
+        };
         let body: Value = serde_json::from_slice(&record(&ending, OffsetDateTime::UNIX_EPOCH)).unwrap();
         assert!(body.get("responseContext").is_none() && body.get("responsePayload").is_none(), "{body}");
         assert_eq!(attributes(&ending)[2], ("ErrorMessage".to_owned(), "no".to_owned()));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    EventQueue, Shared,
+    EventQueue, Payload, Shared,
     books::{Place, Withdrawn},
     payload::Payloads,
     record::{DeadEvent, QueuedEvent, Waiting, key, parse_key},
@@ -72,6 +72,20 @@ impl Event {
             Self::Dead(dead) => &dead.event.id,
         }
     }
+
+    /// Bytes of what it carries.
+    #[must_use]
+    pub fn payload_bytes(&self) -> u64 {
+        self.payload().len()
+    }
+
+    fn payload(&self) -> &Payload {
+        match self {
+            Self::Waiting(event) => &event.payload,
+            Self::Delivering(delivery) => &delivery.body,
+            Self::Dead(dead) => &dead.event.payload,
+        }
+    }
 }
 
 /// Some events.
@@ -131,12 +145,7 @@ impl EventQueue {
     /// There is none of this id; the store fails.
     pub async fn show(&self, account: AccountId, id: &str) -> Result<(Listed, Bytes), EventsError> {
         let found = self.find(account, id).await?;
-        let payload = match &found.event {
-            Event::Waiting(event) => &event.payload,
-            Event::Delivering(delivery) => &delivery.body,
-            Event::Dead(dead) => &dead.event.payload,
-        };
-        let payload = self.0.payloads.read(payload).await?;
+        let payload = self.0.payloads.read(found.event.payload()).await?;
         Ok((found, payload))
     }
 
@@ -251,9 +260,7 @@ impl EventQueue {
                 let in_hand = |lane: &str, place: &Place| results.is_in_hand(lane, place);
                 listed::<Delivery>(store, prefix, after, limit, Event::Delivering, in_hand)
             }
-            EventState::Dead => {
-                listed::<DeadEvent>(store, prefix, after, limit, Event::Dead, |_, _| false)
-            }
+            EventState::Dead => listed::<DeadEvent>(store, prefix, after, limit, Event::Dead, |_, _| false),
         }
     }
 
@@ -288,12 +295,7 @@ impl EventQueue {
         changing.await.unwrap_or(Err(EventsError::Interrupted))
     }
 
-    async fn change_waiting(
-        &self,
-        event: QueuedEvent,
-        due: i64,
-        change: Change,
-    ) -> Result<(), EventsError> {
+    async fn change_waiting(&self, event: QueuedEvent, due: i64, change: Change) -> Result<(), EventsError> {
         let Shared { store, clock, waiting, room, .. } = &*self.0;
         let (lane, place) = (event.lane(), Place { due, id: event.id.as_str().into() });
         if waiting.withdraw(&lane, &place) == Withdrawn::InHand {
@@ -401,7 +403,8 @@ fn listed<R: Waiting>(
     in_hand: impl Fn(&str, &Place) -> bool,
 ) -> Result<(Vec<(String, Listed)>, bool), StoreError> {
     let scan = Scan::prefix(prefix).limit(limit);
-    let page = store.scan::<R>(after.filter(|after| !after.is_empty()).map_or(scan, |after| scan.after(after)))?;
+    let page =
+        store.scan::<R>(after.filter(|after| !after.is_empty()).map_or(scan, |after| scan.after(after)))?;
     let more = page.more;
     let found = page.records.into_iter().filter_map(|stored| {
         let key = stored.key().to_owned();

@@ -74,19 +74,14 @@ impl Invoker {
         }
     }
 
-    async fn attempt_and_write(
-        &self,
-        queue: &EventQueue,
-        item: Item<QueuedEvent>,
-    ) -> Result<(), StoreError> {
+    async fn attempt_and_write(&self, queue: &EventQueue, item: Item<QueuedEvent>) -> Result<(), StoreError> {
         let clock = queue.0.clock;
         let event = &item.record;
         let (version, config) = self.settings_of(event);
         let patience = Patience::of(config.as_deref(), queue.0.settings.retry_delay);
         if patience.is_over(event, clock.now()) {
             queue.0.waiting.ran(&item, Ended::Well);
-            let verdict =
-                Verdict::GiveUp { event: event.clone(), condition: Condition::EventAgeExceeded };
+            let verdict = Verdict::GiveUp { event: event.clone(), condition: Condition::EventAgeExceeded };
             let payload = queue.0.payloads.read(&event.payload).await?;
             return queue
                 .carry_out(&item, verdict, |event, condition| {
@@ -116,7 +111,8 @@ impl Invoker {
         let (verdict, invoked) = match attempt {
             Attempt::Ran(invoked) => match &invoked.outcome.result {
                 Ok(_) => {
-                    let ending = Ending { invoked: Some(&invoked), ..ending(event, Condition::Success, &payload) };
+                    let ending =
+                        Ending { invoked: Some(&invoked), ..ending(event, Condition::Success, &payload) };
                     return queue.end(&item, results(&ending, version.as_deref(), config.as_deref())).await;
                 }
                 Err(error) => {

@@ -55,7 +55,8 @@ impl EventQueue {
         let (mut kept, mut added) = (Vec::new(), Vec::new());
         for result in results {
             let body = payloads.keep(result.body).await?;
-            let place = Place { due: clock.now(), id: format!("{}.{}", event.id, result.purpose.as_str()).into() };
+            let place =
+                Place { due: clock.now(), id: format!("{}.{}", event.id, result.purpose.as_str()).into() };
             let delivery = Delivery {
                 id: event.id.clone(),
                 function: event.function.clone(),

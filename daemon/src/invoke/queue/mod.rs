@@ -33,8 +33,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use administration::{Event, EventFilter, EventPage, EventState, EventsError, Listed, NoSuchEvent};
 pub(crate) use payload::Payload;
-pub use record::{Condition, DeadEvent, LastError, QueuedEvent};
 pub(crate) use record::beginning;
+pub use record::{Condition, DeadEvent, LastError, QueuedEvent};
 pub use room::QueueFull;
 
 use self::{

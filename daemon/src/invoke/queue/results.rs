@@ -42,7 +42,12 @@ impl Invoker {
     async fn send(&self, item: Item<Delivery>) -> Result<(), StoreError> {
         let queue: &EventQueue = &self.inner.queue;
         let sent = match queue.0.payloads.read(&item.record.body).await {
-            Ok(body) => self.inner.destinations.send(&self.inner.queue, &self.inner.registry, &item.record, body).await,
+            Ok(body) => {
+                self.inner
+                    .destinations
+                    .send(&self.inner.queue, &self.inner.registry, &item.record, body)
+                    .await
+            }
             Err(error @ (StoreError::NoSuchBlob { .. } | StoreError::DamagedBlob { .. })) => {
                 tracing::error!(request_id = %item.record.id, %error, "a result is lost");
                 Ok(())

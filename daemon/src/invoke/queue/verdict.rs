@@ -149,7 +149,9 @@ mod tests {
     fn a_setback_is_no_attempt_and_waits_twice_as_long_each_time_up_to_five_minutes() {
         let (mut event, mut now, mut waits) = (event(), START, Vec::new());
         for _ in 0..11 {
-            let Verdict::Again { event: next, due } = judge(event, setback(), PATIENCE, now) else { panic!() };
+            let Verdict::Again { event: next, due } = judge(event, setback(), PATIENCE, now) else {
+                panic!()
+            };
             waits.push((due - now) / 1_000);
             (event, now) = (next, due);
         }
