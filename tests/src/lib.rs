@@ -21,4 +21,5 @@ pub mod programs;
 pub mod proxy;
 pub mod remains;
 pub mod wait;
+pub mod witness;
 pub mod world;

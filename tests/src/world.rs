@@ -11,10 +11,10 @@ use thaw_proto::v1::{
     DeleteFunctionRequest, FunctionConfiguration, GetFunctionRequest, InvocationType, InvokeRequest,
     ListSandboxesRequest, LogEvent, LogType, ReadLogsRequest, Sandbox, SandboxState,
     UpdateFunctionCodeRequest, admin_service_client::AdminServiceClient,
-    attribute_service_client::AttributeServiceClient, function_service_client::FunctionServiceClient,
-    invocation_service_client::InvocationServiceClient, layer_service_client::LayerServiceClient,
-    log_service_client::LogServiceClient, runtime_service_client::RuntimeServiceClient,
-    version_service_client::VersionServiceClient,
+    attribute_service_client::AttributeServiceClient, event_service_client::EventServiceClient,
+    function_service_client::FunctionServiceClient, invocation_service_client::InvocationServiceClient,
+    layer_service_client::LayerServiceClient, log_service_client::LogServiceClient,
+    runtime_service_client::RuntimeServiceClient, version_service_client::VersionServiceClient,
 };
 use tokio::sync::OnceCell;
 use tonic::{Status, transport::Channel};
@@ -133,6 +133,10 @@ impl World {
     client!(
         /// FunctionService.
         functions, FunctionServiceClient
+    );
+    client!(
+        /// EventService.
+        events, EventServiceClient
     );
     client!(
         /// VersionService.

@@ -20,7 +20,7 @@ use thaw_tests::{
 
 use crate::world;
 
-async fn endpoint(world: &World) -> String {
+pub async fn endpoint(world: &World) -> String {
     let status = world.admin().get_status(GetStatusRequest {}).await.unwrap().into_inner();
     assert!(status.aws_address.starts_with("127.0.0.1:"), "{}", status.aws_address);
     format!("http://{}", status.aws_address)
@@ -32,7 +32,7 @@ async fn run(mut command: Command) -> Output {
 }
 
 /// Runs a script of `tests/aws`, which says what is wrong and exits with it.
-async fn script(name: &str, arguments: &[&str]) {
+pub async fn script(name: &str, arguments: &[&str]) {
     let directory = programs::aws_tests();
     let mut command = Command::new(programs::aws_clients().join("venv/bin/python"));
     command.arg(directory.join(name)).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");

@@ -27,14 +27,12 @@ use crate::{
 enum Attempt {
     /// The function ran.
     Ran(Invoked),
-    /// It could not be run, for want of room.
+    /// It could not be run, for want of room or because the daemon takes no calls for now.
     Throttled,
     /// It could not be run.
     Setback(LastError),
     /// There is no such function any more.
     Gone(LastError),
-    /// The daemon takes no more calls.
-    Draining,
 }
 
 impl Invoker {
@@ -133,11 +131,6 @@ impl Invoker {
                 queue.0.waiting.put_back(&item);
                 return Ok(());
             }
-            Attempt::Draining => {
-                // It stays in hand, so that it is not tried again in a loop; the next start finds it.
-                tracing::debug!(request_id = %event.id, "an event waits for the next start");
-                return Ok(());
-            }
         };
         queue
             .carry_out(&item, verdict, |event, condition| {
@@ -169,10 +162,10 @@ impl Invoker {
         };
         match self.invoke_as(RequestId::known(event.id.as_str().into()), invocation).await {
             Ok(invoked) => Attempt::Ran(invoked),
-            Err(InvokeError::Throttled(_) | InvokeError::Acquire(AcquireError::TooManyRequests { .. })) => {
-                Attempt::Throttled
-            }
-            Err(InvokeError::Acquire(AcquireError::Draining)) => Attempt::Draining,
+            Err(
+                InvokeError::Throttled(_)
+                | InvokeError::Acquire(AcquireError::TooManyRequests { .. } | AcquireError::Draining),
+            ) => Attempt::Throttled,
             Err(InvokeError::Function(error)) if error.kind() == ErrorKind::ResourceNotFound => {
                 Attempt::Gone(LastError::new("ResourceNotFoundException", &error.to_string()))
             }
