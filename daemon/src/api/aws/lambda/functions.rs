@@ -106,16 +106,9 @@ pub(super) async fn create(lambda: &Lambda, call: Call) -> Result<Answer, AwsErr
     registry.check_free(&name)?;
     let code = receive(&registry, code).await?;
     let create = CreateFunction { name, settings, layers, tags, publish: input.publish.unwrap_or_default() };
-    let created = registry.create(create, code).await?;
-    changed(StatusCode::CREATED, &created)
-}
-
-/// What a function is after a change of its code: the version that was published with it, if one was.
-fn changed(status: StatusCode, changed: &Changed) -> Result<Answer, AwsError> {
-    match &changed.published {
-        Some(version) => json(status, &Configuration::of(version, &version.qualified_arn())),
-        None => json(status, &Configuration::of(&changed.latest, &changed.latest.arn)),
-    }
+    let Changed { latest, published } = registry.create(create, code).await?;
+    // Lambda shows the version that was published with it under the function's own ARN, here and nowhere else.
+    json(StatusCode::CREATED, &Configuration::of(published.as_ref().unwrap_or(&latest), &latest.arn))
 }
 
 fn check_new_name(name: &str, checks: &mut Checks) {
@@ -346,8 +339,11 @@ pub(super) async fn update_code(lambda: &Lambda, call: Call) -> Result<Answer, A
         architecture,
         publish: input.publish.unwrap_or_default(),
     };
-    let updated = registry.update_code(&reference, update, code).await?;
-    changed(StatusCode::OK, &updated)
+    let Changed { latest, published } = registry.update_code(&reference, update, code).await?;
+    match published {
+        Some(version) => json(StatusCode::OK, &Configuration::of(&version, &version.qualified_arn())),
+        None => json(StatusCode::OK, &Configuration::of(&latest, &latest.arn)),
+    }
 }
 
 /// UpdateFunctionConfiguration.
