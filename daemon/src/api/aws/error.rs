@@ -16,6 +16,9 @@ use crate::{
 /// Seconds after which a throttled caller may try again.
 const RETRY_AFTER: &str = "1";
 
+/// The reason of a refusal that is none of the caller's limits.
+const TOO_BUSY: &str = "CallerRateLimitExceeded";
+
 /// An error as AWS tells it. Its JSON has `Message` or `message`, as that exception's model has it, and `Type` where AWS
 /// says whose fault it is.
 #[derive(Debug)]
@@ -118,7 +121,8 @@ impl AwsError {
         fields.insert(key.to_owned(), self.message.map_or(Value::Null, Value::from));
         let mut answer = answer(self.status, "application/json", Value::Object(fields).to_string());
         set(&mut answer, "x-amzn-errortype", self.name);
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
+        // Lambda says when to come again where it is itself too busy, not where a limit of the caller's own is reached.
+        if self.reason == Some(TOO_BUSY) {
             set(&mut answer, "retry-after", RETRY_AFTER);
         }
         answer
@@ -241,11 +245,11 @@ impl From<InvokeError> for AwsError {
                 Self::new("InvalidRequestContentException", error.to_string())
             }
             InvokeError::Acquire(AcquireError::TooManyRequests { .. }) => {
-                let reason = Some("CallerRateLimitExceeded");
+                let reason = Some(TOO_BUSY);
                 Self { reason, ..Self::new("TooManyRequestsException", error.to_string()) }
             }
             InvokeError::QueueFull => {
-                let reason = Some("CallerRateLimitExceeded");
+                let reason = Some(TOO_BUSY);
                 Self { reason, ..Self::new("TooManyRequestsException", error.to_string()) }
             }
             InvokeError::Acquire(_) | InvokeError::Job(_) => {
