@@ -44,9 +44,10 @@ enum Form {
 }
 
 /// Every exception that is told here.
-const FORMS: [(&str, StatusCode, Form); 27] = [
+const FORMS: [(&str, StatusCode, Form); 28] = [
     ("AccessDeniedException", StatusCode::FORBIDDEN, Form::Upper),
     ("CodeSigningConfigNotFoundException", StatusCode::NOT_FOUND, Form::UpperUser),
+    ("CodeVerificationFailedException", StatusCode::BAD_REQUEST, Form::UpperUser),
     ("ExpiredTokenException", StatusCode::FORBIDDEN, Form::Lower),
     ("IncompleteSignatureException", StatusCode::BAD_REQUEST, Form::Lower),
     ("InvalidParameterValueException", StatusCode::BAD_REQUEST, Form::LowerUser),
@@ -161,6 +162,9 @@ impl From<FunctionError> for AwsError {
             ) => {
                 return Self::new("InvalidParameterValueException", error.to_string()).without_type();
             }
+            FunctionError::NoCodeSigningConfig { .. } => {
+                return Self::new("ResourceNotFoundException", error.to_string()).without_type();
+            }
             FunctionError::Package(error) if error.is_fault_of_archive() => return archive(error),
             _ => {}
         }
@@ -176,6 +180,12 @@ impl From<FunctionError> for AwsError {
             ErrorKind::ResourceConflict => Self::new("ResourceConflictException", error.to_string()),
             ErrorKind::PreconditionFailed => Self::new("PreconditionFailedException", error.to_string()),
             ErrorKind::PolicyLengthExceeded => Self::new("PolicyLengthExceededException", error.to_string()),
+            ErrorKind::CodeSigningConfigNotFound => {
+                Self::new("CodeSigningConfigNotFoundException", error.to_string())
+            }
+            ErrorKind::CodeVerificationFailed => {
+                Self::new("CodeVerificationFailedException", error.to_string())
+            }
             ErrorKind::RequestTooLarge => too_large(&error),
             ErrorKind::Unavailable => Self::new("ServiceUnavailableException", error.to_string()),
             ErrorKind::Internal => Self::internal(&error),

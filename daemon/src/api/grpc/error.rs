@@ -100,6 +100,10 @@ impl From<FunctionError> for Refusal {
             ErrorKind::PolicyLengthExceeded => {
                 status(Code::ResourceExhausted, "POLICY_LENGTH_EXCEEDED", message)
             }
+            ErrorKind::CodeSigningConfigNotFound => not_found(message),
+            ErrorKind::CodeVerificationFailed => {
+                status(Code::FailedPrecondition, "CODE_VERIFICATION_FAILED", message)
+            }
             ErrorKind::RequestTooLarge | ErrorKind::Unavailable | ErrorKind::Internal => match error {
                 FunctionError::Package(error) => return error.into(),
                 FunctionError::Store(error) => return error.into(),

@@ -1,5 +1,6 @@
 //! The registry as its callers see it, over a real store on disk.
 
+mod code_signing;
 mod provisioned;
 
 use std::{
@@ -130,6 +131,7 @@ fn function(name: &str) -> CreateFunction {
         },
         layers: Vec::new(),
         tags: Tags::default(),
+        code_signing: None,
         publish: false,
     }
 }

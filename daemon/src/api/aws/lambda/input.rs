@@ -1,6 +1,6 @@
 //! What a request says: in its path, its query, its headers and its JSON.
 
-use std::str::FromStr;
+use std::{fmt::Display, str::FromStr};
 
 use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
@@ -267,16 +267,21 @@ pub(super) fn own(
     let account: AccountId = call.identity.account;
     let arn = reference.arn_for(registry.region(), account);
     if reference.foreign_region(registry.region()).is_none() && arn.account != account {
-        let partition = registry.region().partition();
-        return Err(AwsError::new(
-            "AccessDeniedException",
-            format!(
-                "User: arn:{partition}:iam::{account}:root is not authorized to perform: lambda:{operation} on resource: \
-                 {arn} because no resource-based policy allows the lambda:{operation} action"
-            ),
-        ));
+        return Err(denied(registry.region(), call, operation, &arn));
     }
     Ok(arn.into())
+}
+
+/// What Lambda says to a caller who asks for something of another account's.
+pub(super) fn denied(region: &Region, call: &Call, operation: &str, resource: &impl Display) -> AwsError {
+    let (partition, account) = (region.partition(), call.identity.account);
+    AwsError::new(
+        "AccessDeniedException",
+        format!(
+            "User: arn:{partition}:iam::{account}:root is not authorized to perform: lambda:{operation} on resource: \
+             {resource} because no resource-based policy allows the lambda:{operation} action"
+        ),
+    )
 }
 
 /// The caller's own function that a request names, and the qualifier, where nothing else of the request is to be checked.
