@@ -251,9 +251,7 @@ impl From<InvokeError> for AwsError {
             InvokeError::Runtime(error) => error.into(),
             InvokeError::Throttled(throttled) => throttled.into(),
             InvokeError::PayloadTooLarge { .. } => Self::new("RequestTooLargeException", error.to_string()),
-            InvokeError::PayloadNotJson(_) | InvokeError::PayloadNotUtf8(_) => {
-                Self::new("InvalidRequestContentException", error.to_string())
-            }
+            InvokeError::PayloadNotJson(_) => Self::new("InvalidRequestContentException", error.to_string()),
             InvokeError::Acquire(AcquireError::TooManyRequests { .. }) => {
                 let reason = Some(TOO_BUSY);
                 Self { reason, ..Self::new("TooManyRequestsException", error.to_string()) }

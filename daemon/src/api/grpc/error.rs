@@ -62,7 +62,7 @@ impl From<InvokeError> for Refusal {
             InvokeError::PayloadTooLarge { .. } => {
                 status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", message)
             }
-            InvokeError::PayloadNotJson(_) | InvokeError::PayloadNotUtf8(_) => invalid("payload", message),
+            InvokeError::PayloadNotJson(_) => invalid("payload", message),
             InvokeError::Throttled(throttled) => {
                 let metadata = HashMap::from([("reason".to_owned(), throttled.reason().to_owned())]);
                 let details = ErrorDetails::with_error_info("TOO_MANY_REQUESTS", DOMAIN, metadata);
