@@ -232,6 +232,9 @@ class Walk:
         self.api.untag_resource(Resource=self.arn, TagKeys=["a", "team"])
         assert self.api.list_tags(Resource=self.arn)["Tags"] == {"b": "ü +"}
         refused(self.api.list_tags, "ResourceNotFoundException", 404, Resource=self.arn + "x")
+        provider = f"arn:aws:lambda:{REGION}:{ACCOUNT}:capacity-provider:none"
+        refused(self.api.list_tags, "ResourceNotFoundException", 404, f"Capacity provider not found: {provider}",
+                Resource=provider)
 
     def concurrency(self):
         assert "ReservedConcurrentExecutions" not in self.api.get_function_concurrency(FunctionName=self.name)

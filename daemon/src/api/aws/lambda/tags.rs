@@ -55,6 +55,11 @@ fn tagged(lambda: &Lambda, call: &Call, mut checks: Checks, operation: &str) -> 
             false => Err(denied(registry.region(), call, operation, &arn)),
         };
     }
+    // There are none here to have any.
+    if text.contains(":capacity-provider:") {
+        let told = format!("Capacity provider not found: {text}");
+        return Err(AwsError::new("ResourceNotFoundException", told));
+    }
     let reference: FunctionReference = text.parse().map_err(|_| {
         let told = "thawd keeps tags of functions and code-signing configurations only";
         AwsError::new("NotImplementedException", told)
