@@ -8,6 +8,7 @@ mod asynchronous;
 mod client_context;
 mod destinations;
 mod environment;
+mod not_json;
 mod provisioned;
 pub mod queue;
 mod recipes;
@@ -22,6 +23,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use client_context::ClientContext;
 pub use destinations::{Delivery, Destinations, Purpose};
+pub use not_json::NotJson;
 pub use provisioned::{ProvisionedState, ProvisionedStatus};
 pub use queue::{EventQueue, QueueSettings};
 pub use recipes::Recipes;
@@ -96,10 +98,7 @@ pub enum InvokeError {
     },
     /// The payload is no JSON.
     #[error("Could not parse request body into json: {0}")]
-    PayloadNotJson(serde_json::Error),
-    /// The payload is no text.
-    #[error("Could not parse request body into json: {0}")]
-    PayloadNotUtf8(std::str::Utf8Error),
+    PayloadNotJson(#[source] NotJson),
     /// The event can't be accepted.
     #[error(transparent)]
     Queue(#[from] queue::QueueError),

@@ -1,4 +1,4 @@
-//! Tags of functions. Those of other resources are not served: there are none here to have any.
+//! Tags of functions and of code-signing configurations. Those of other resources are not served.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Lambda,
-    input::{Call, Checks, own},
+    input::{Call, Checks, denied, own},
 };
 use crate::{
     api::aws::{
         answer::{Answer, empty, json},
         error::AwsError,
     },
-    functions::{FunctionArn, FunctionReference, Tags},
+    functions::{CodeSigningArn, FunctionArn, FunctionReference, Tags},
 };
 
 /// The model's pattern for what can have tags.
@@ -24,13 +24,14 @@ const TAGGABLE: &str = r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-is
 /// Characters of such an ARN. Source: the model.
 const TAGGABLE_MAX: usize = 256;
 
-/// The function of the path, if the path is the ARN of one.
-fn function(
-    lambda: &Lambda,
-    call: &Call,
-    mut checks: Checks,
-    operation: &str,
-) -> Result<FunctionArn, AwsError> {
+/// What can have tags here.
+enum Tagged {
+    Function(FunctionArn),
+    CodeSigning(CodeSigningArn),
+}
+
+/// What the path is the ARN of.
+fn tagged(lambda: &Lambda, call: &Call, mut checks: Checks, operation: &str) -> Result<Tagged, AwsError> {
     static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!("^(?:{TAGGABLE})$")).ok());
     let text = call.label("Resource");
     if text.len() > TAGGABLE_MAX {
@@ -47,12 +48,24 @@ fn function(
         );
     }
     checks.finish()?;
-    let reference: FunctionReference = text
-        .parse()
-        .map_err(|_| AwsError::new("NotImplementedException", "thawd keeps tags of functions only"))?;
     let registry = lambda.functions(call);
+    if let Ok(arn) = text.parse::<CodeSigningArn>() {
+        return match arn.account == call.identity.account {
+            true => Ok(Tagged::CodeSigning(arn)),
+            false => Err(denied(registry.region(), call, operation, &arn)),
+        };
+    }
+    // There are none here to have any.
+    if text.contains(":capacity-provider:") {
+        let told = format!("Capacity provider not found: {text}");
+        return Err(AwsError::new("ResourceNotFoundException", told));
+    }
+    let reference: FunctionReference = text.parse().map_err(|_| {
+        let told = "thawd keeps tags of functions and code-signing configurations only";
+        AwsError::new("NotImplementedException", told)
+    })?;
     let reference = own(reference, call, &registry, operation)?;
-    Ok(reference.arn_for(registry.region(), call.identity.account))
+    Ok(Tagged::Function(reference.arn_for(registry.region(), call.identity.account)))
 }
 
 /// ListTags.
@@ -62,8 +75,11 @@ pub(super) async fn list(lambda: &Lambda, call: Call) -> Result<Answer, AwsError
     struct Output<'a> {
         tags: BTreeMap<&'a str, &'a str>,
     }
-    let arn = function(lambda, &call, Checks::default(), "ListTags")?;
-    let tags = lambda.functions(&call).tags(&arn)?;
+    let registry = lambda.functions(&call);
+    let tags = match tagged(lambda, &call, Checks::default(), "ListTags")? {
+        Tagged::Function(arn) => registry.tags(&arn)?,
+        Tagged::CodeSigning(arn) => registry.code_signing(&arn)?.tags.clone(),
+    };
     json(StatusCode::OK, &Output { tags: tags.iter().collect() })
 }
 
@@ -79,8 +95,12 @@ pub(super) async fn tag(lambda: &Lambda, call: Call) -> Result<Answer, AwsError>
     if input.tags.is_none() {
         checks.missing("tags");
     }
-    let arn = function(lambda, &call, checks, "TagResource")?;
-    lambda.functions(&call).tag(&arn, Tags::try_from(input.tags.unwrap_or_default())?).await?;
+    let tagged = tagged(lambda, &call, checks, "TagResource")?;
+    let (registry, tags) = (lambda.functions(&call), Tags::try_from(input.tags.unwrap_or_default())?);
+    match tagged {
+        Tagged::Function(arn) => registry.tag(&arn, tags).await?,
+        Tagged::CodeSigning(arn) => registry.tag_code_signing(&arn, |old| old.with(tags)).await?,
+    }
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -91,7 +111,12 @@ pub(super) async fn untag(lambda: &Lambda, call: Call) -> Result<Answer, AwsErro
     if keys.is_empty() {
         checks.missing("tagKeys");
     }
-    let arn = function(lambda, &call, checks, "UntagResource")?;
-    lambda.functions(&call).untag(&arn, keys).await?;
+    let registry = lambda.functions(&call);
+    match tagged(lambda, &call, checks, "UntagResource")? {
+        Tagged::Function(arn) => registry.untag(&arn, keys).await?,
+        Tagged::CodeSigning(arn) => {
+            registry.tag_code_signing(&arn, move |old| Ok(old.without(&keys))).await?;
+        }
+    }
     Ok(empty(StatusCode::NO_CONTENT))
 }
