@@ -9,7 +9,7 @@ use super::{
     EventQueue, LastError, QueuedEvent,
     books::Ended,
     lanes::Item,
-    record::{Condition, beginning},
+    record::Condition,
     verdict::{Patience, Trouble, Verdict, judge},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         destinations::{Ending, Results, results},
     },
     runtime_api::RequestId,
-    sandbox::AcquireError,
+    sandbox::{AcquireError, FunctionError},
     store::StoreError,
 };
 
@@ -114,8 +114,8 @@ impl Invoker {
                     return queue.end(&item, results(&ending, version.as_deref(), config.as_deref())).await;
                 }
                 Err(error) => {
-                    let told = LastError::new(error.error_type.clone(), &message_of(&error.payload));
-                    (judge(event.clone(), Trouble::Failed(told), patience, now), Some(invoked))
+                    let verdict = judge(event.clone(), Trouble::Failed(told(error)), patience, now);
+                    (verdict, Some(invoked))
                 }
             },
             Attempt::Setback(error) => {
@@ -179,14 +179,17 @@ fn ending<'a>(event: &'a QueuedEvent, condition: Condition, payload: &'a Bytes) 
 }
 
 /// What a function's error says, as far as it says it in Lambda's way.
-fn message_of(payload: &[u8]) -> String {
+fn told(error: &FunctionError) -> LastError {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Told {
+        error_type: Option<String>,
         error_message: String,
     }
-    match serde_json::from_slice::<Told>(payload) {
-        Ok(told) => told.error_message,
-        Err(_) => beginning(&String::from_utf8_lossy(payload), 1_024).to_owned(),
+    match serde_json::from_slice::<Told>(&error.payload) {
+        Ok(told) => {
+            LastError::new(told.error_type.unwrap_or_else(|| error.error_type.clone()), &told.error_message)
+        }
+        Err(_) => LastError::new(error.error_type.clone(), &String::from_utf8_lossy(&error.payload)),
     }
 }

@@ -46,7 +46,12 @@ impl LastError {
 
     /// Shortens what is too long.
     pub(crate) fn new(error_type: impl Into<String>, message: &str) -> Self {
-        Self { error_type: error_type.into(), message: beginning(message, Self::LONGEST).to_owned() }
+        let error_type = error_type.into();
+        Self {
+            // A name that a function made up may be long, too.
+            error_type: beginning(&error_type, Self::LONGEST).to_owned(),
+            message: beginning(message, Self::LONGEST).to_owned(),
+        }
     }
 }
 
