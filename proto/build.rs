@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "thaw/v1/functions.proto",
     "thaw/v1/versions.proto",
     "thaw/v1/attributes.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 8] = [
     "thaw/v1/invocation.proto",
     "thaw/v1/logs.proto",
     "thaw/v1/runtimes.proto",
+    "thaw/v1/schedules.proto",
     "thaw/v1/admin.proto",
 ];
 

@@ -197,6 +197,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let scheduled = tokio::spawn(schedules.clone().follow(invoker.clone(), stop.clone()));
     let doors = Doors {
         invoker: invoker.clone(),
+        schedules: schedules.clone(),
         registry: registry.clone(),
         pool: pool.clone(),
         logs: logs.clone(),
