@@ -36,19 +36,23 @@ struct Listed {
     tags: Vec<Tag>,
 }
 
+/// An answer that has nothing in it.
+#[derive(Debug, Serialize)]
+struct Nothing {}
+
 impl Caller<'_> {
     pub(super) async fn tag_resource(&self, input: TagResource) -> Output {
         let key = self.rule_of_arn(input.resource_arn)?;
         let tags = tags_of(required("tags", input.tags)?)?;
         self.schedules.tag(key, move |old| Ok(old.with(tags)?)).await?;
-        Ok(Vec::new())
+        json(&Nothing {})
     }
 
     pub(super) async fn untag_resource(&self, input: UntagResource) -> Output {
         let key = self.rule_of_arn(input.resource_arn)?;
         let keys = required("tagKeys", input.tag_keys)?;
         self.schedules.tag(key, move |old| Ok(old.without(&keys))).await?;
-        Ok(Vec::new())
+        json(&Nothing {})
     }
 
     pub(super) fn list_tags_for_resource(&self, input: ListTagsForResource) -> Output {
