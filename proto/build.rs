@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "thaw/v1/functions.proto",
     "thaw/v1/versions.proto",
     "thaw/v1/attributes.proto",
@@ -14,6 +14,7 @@ const FILES: [&str; 9] = [
     "thaw/v1/events.proto",
     "thaw/v1/logs.proto",
     "thaw/v1/runtimes.proto",
+    "thaw/v1/schedules.proto",
     "thaw/v1/admin.proto",
 ];
 

@@ -10,7 +10,7 @@ use thaw_proto::v1::{
     event_service_client::EventServiceClient, function_service_client::FunctionServiceClient,
     invocation_service_client::InvocationServiceClient, layer_service_client::LayerServiceClient,
     log_service_client::LogServiceClient, runtime_service_client::RuntimeServiceClient,
-    version_service_client::VersionServiceClient,
+    schedule_service_client::ScheduleServiceClient, version_service_client::VersionServiceClient,
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -81,6 +81,10 @@ impl Client {
 
     pub(crate) async fn runtimes(&self) -> Result<RuntimeServiceClient<Channel>, Failure> {
         Ok(RuntimeServiceClient::new(self.connect().await?))
+    }
+
+    pub(crate) async fn schedules(&self) -> Result<ScheduleServiceClient<Channel>, Failure> {
+        Ok(ScheduleServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_LIMIT))
     }
 
     pub(crate) async fn admin(&self) -> Result<AdminServiceClient<Channel>, Failure> {

@@ -15,7 +15,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use client::Client;
-use commands::{admin, alias, bench, events, function, invoke, layer, logs, runtime};
+use commands::{admin, alias, bench, events, function, invoke, layer, logs, runtime, schedule};
 use failure::Failure;
 use ui::Ui;
 
@@ -67,6 +67,9 @@ enum Command {
     /// Build and list the images that functions run in.
     #[command(subcommand)]
     Runtime(runtime::Command),
+    /// Call functions at times.
+    #[command(subcommand)]
+    Schedule(schedule::Command),
     /// Look after the host.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -101,6 +104,7 @@ async fn run(cli: Cli, ui: &Ui) -> Result<(), Failure> {
         Command::Bench(arguments) => bench::run(*arguments, &client, ui).await,
         Command::Logs(arguments) => logs::run(arguments, &client, ui).await,
         Command::Runtime(command) => runtime::run(command, &client, ui).await,
+        Command::Schedule(command) => schedule::run(command, &client, ui).await,
         Command::Admin(command) => admin::run(command, &client, ui).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();

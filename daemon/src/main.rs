@@ -11,6 +11,7 @@ use thaw_daemon::{
     },
     clock::{SharedClock, SystemClock},
     config::{CommandLine, Config},
+    events::schedules::Schedules,
     functions::{FunctionRegistry, PackageLimits, PackageStore, Region, RegistryOptions},
     identity::{AccountId, Credentials, sigv4::Verifier},
     invoke::{Destinations, EventQueue, Invoker, QueueSettings, Recipes},
@@ -126,6 +127,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         },
     )
     .await?;
+    let schedules = Schedules::open(store.clone(), registry.clone(), Arc::clone(&clock))?;
     let logs = LogStore::open(config.data_dir.join("logs"), LogSettings::from(&config), Arc::clone(&clock))?;
 
     let credentials = match &config.aws_credentials {
@@ -203,8 +205,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let stock = tokio::spawn(pool.clone().keep_stocked(stop.clone()));
     let ahead = tokio::spawn(pool.clone().look_ahead(stop.clone()));
     let provisioned = tokio::spawn(invoker.clone().keep_provisioned(stop.clone()));
+    let scheduled = tokio::spawn(schedules.clone().follow(invoker.clone(), stop.clone()));
     let doors = Doors {
         invoker: invoker.clone(),
+        schedules: schedules.clone(),
         registry: registry.clone(),
         pool: pool.clone(),
         logs: logs.clone(),
@@ -221,6 +225,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             invoker: invoker.clone(),
             logs: logs.clone(),
             verifier,
+            schedules: schedules.clone(),
             clock: wall_clock,
         };
         tokio::spawn(listener.serve(doors, stop.clone()))
@@ -271,6 +276,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     stock.await.context("keeping sandboxes ready")?;
     ahead.await.context("making sandboxes ahead of calls")?;
     provisioned.await.context("keeping what is provisioned")?;
+    scheduled.await.context("running schedules")?;
+    schedules.close().await;
     pool.close().await;
     registry.close().await;
     host.remove_cgroup_parents();

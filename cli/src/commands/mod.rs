@@ -13,3 +13,4 @@ pub(crate) mod logs;
 pub(crate) mod package;
 mod provision;
 pub(crate) mod runtime;
+pub(crate) mod schedule;

@@ -46,6 +46,7 @@ pub use event_invoke::{
     Destination, Destinations, EventAgeSeconds, EventInvokeConfig, EventInvokeSettings, RetryAttempts,
 };
 pub use field::{InvalidField, InvalidKind};
+pub(crate) use field::{string_forms, text_forms};
 pub use function_settings::{Settings, UpdateConfiguration};
 pub use layers::{
     CompatibleRuntime, LayerArn, LayerName, LayerReference, LayerVersion, LayerVersionArn, LicenseInfo,
@@ -61,8 +62,8 @@ pub use options::{
 };
 pub use packages::{PackageError, PackageLimits, PackagePin, PackageStore};
 pub use policy::{
-    Action, EventSourceToken, OrganisationId, Policy, Principal, SourceArn, Statement, StatementId,
-    UrlAuthType,
+    Action, EventSourceToken, OrganisationId, Policy, Principal, ServiceCall, SourceArn, Statement,
+    StatementId, UrlAuthType,
 };
 pub use provisioned::{ProvisionedConcurrency, ProvisionedExecutions, ProvisionedPart};
 pub use reference::FunctionReference;

@@ -231,6 +231,74 @@ impl Policy {
     }
 }
 
+/// A service that wants to call a function, for something that brings it about.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceCall<'a> {
+    /// The service, e.g. `events.amazonaws.com`.
+    pub service: &'a str,
+    /// The ARN of what brings it about.
+    pub source_arn: &'a str,
+    /// Whose that is.
+    pub source_account: AccountId,
+}
+
+impl Policy {
+    /// Whether a service may call the function.
+    #[must_use]
+    pub fn lets_in(&self, call: &ServiceCall<'_>) -> bool {
+        self.statements.iter().any(|statement| statement.lets_in(call))
+    }
+}
+
+impl Statement {
+    fn lets_in(&self, call: &ServiceCall<'_>) -> bool {
+        let principal = match &self.principal {
+            Principal::Anybody => true,
+            Principal::Service(service) => **service == *call.service,
+            Principal::Account(_) | Principal::Arn(_) => false,
+        };
+        principal
+            && matches!(self.action.as_str(), "lambda:InvokeFunction" | "lambda:*" | "*")
+            && self.source_arn.as_ref().is_none_or(|pattern| arn_like(pattern.as_str(), call.source_arn))
+            && self.source_account.is_none_or(|account| account == call.source_account)
+            // A service shows no token, belongs to no organisation and calls no URL.
+            && self.event_source_token.is_none()
+            && self.organisation.is_none()
+            && self.url_auth_type.is_none()
+    }
+}
+
+/// IAM's ArnLike: each of an ARN's six parts is compared with the pattern's, where `*` is any text and `?` one character.
+fn arn_like(pattern: &str, arn: &str) -> bool {
+    let (patterns, parts) = (pattern.splitn(6, ':'), arn.splitn(6, ':'));
+    let (patterns, parts): (Vec<_>, Vec<_>) = (patterns.collect(), parts.collect());
+    patterns.len() == parts.len() && patterns.iter().zip(parts).all(|(pattern, part)| like(pattern, part))
+}
+
+/// Goes back to the last `*` only, so that it takes no more than the product of both lengths.
+fn like(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut at, mut seen, mut star) = (0, 0, None);
+    while seen < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, seen));
+                at += 1;
+            }
+            Some(wanted) if *wanted == '?' || *wanted == text[seen] => {
+                at += 1;
+                seen += 1;
+            }
+            _ => {
+                let Some((back, from)) = star else { return false };
+                star = Some((back, from + 1));
+                (at, seen) = (back + 1, from + 1);
+            }
+        }
+    }
+    pattern[at..].iter().all(|rest| *rest == '*')
+}
+
 impl Statement {
     /// The statement about the resource of this ARN, as Lambda writes it.
     #[must_use]
@@ -420,6 +488,44 @@ mod tests {
         assert!("example.com".parse::<StatementId>().is_err() && "".parse::<StatementId>().is_err());
         assert!("s3:GetObject".parse::<Action>().is_err() && "lambda:*".parse::<Action>().is_ok());
         assert!("o-1".parse::<OrganisationId>().is_err());
+    }
+
+    #[test]
+    fn a_service_is_let_in_by_its_name_its_source_and_the_sources_account() {
+        let rule = "arn:aws:events:us-east-1:000000000000:rule/nightly";
+        let call = ServiceCall {
+            service: "events.amazonaws.com",
+            source_arn: rule,
+            source_account: AccountId::DEFAULT,
+        };
+        let lets_in = |change: &dyn Fn(&mut Statement)| {
+            let mut statement = statement("events.amazonaws.com");
+            change(&mut statement);
+            Policy { revision_id: RevisionId::random(), statements: vec![statement] }.lets_in(&call)
+        };
+        let source = |text: &str| {
+            let text = text.to_owned();
+            lets_in(&move |statement| statement.source_arn = Some(text.parse().unwrap()))
+        };
+        assert!(lets_in(&|_| {}) && lets_in(&|statement| statement.principal = Principal::Anybody));
+        assert!(
+            source(rule)
+                && source("arn:aws:events:*:*:rule/night*")
+                && source("arn:aws:events:us-east-1:000000000000:rule/?ightly")
+        );
+        assert!(
+            !source("arn:aws:events:us-east-1:000000000000:rule/other")
+                && !source("arn:aws:*:rule/nightly:x:y:z")
+        );
+        assert!(
+            !source("arn:aws:s3:::nightly") && !source("arn:aws:events:us-east-1:000000000000:rule/nightly?")
+        );
+        assert!(lets_in(&|statement| statement.source_account = Some(AccountId::DEFAULT)));
+        assert!(!lets_in(&|statement| statement.source_account = Some("000000000001".parse().unwrap())));
+        assert!(!lets_in(&|statement| statement.principal = "s3.amazonaws.com".parse().unwrap()));
+        assert!(!lets_in(&|statement| statement.action = "lambda:GetFunction".parse().unwrap()));
+        assert!(lets_in(&|statement| statement.action = "lambda:*".parse().unwrap()));
+        assert!(!lets_in(&|statement| statement.event_source_token = Some("t".parse().unwrap())));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::{
     answer::{Answer, set},
     body::{Bodies, BodyError},
     error::AwsError,
+    events::{self, Events},
     lambda::{Call, Lambda},
     logs::{self, Logs},
     packages, sts,
@@ -24,6 +25,7 @@ const SMALL_BODY: usize = 64 * 1024;
 enum Service {
     Lambda,
     Logs,
+    Events,
     Sts,
     Packages,
 }
@@ -37,7 +39,9 @@ impl Service {
         match Verifier::service_of(head).as_deref() {
             Some("sts") => Self::Sts,
             Some("logs") => Self::Logs,
+            Some("events") => Self::Events,
             None if logs::is_for_logs(&head.headers) => Self::Logs,
+            None if events::is_for_events(&head.headers) => Self::Events,
             _ => Self::Lambda,
         }
     }
@@ -47,6 +51,7 @@ impl Service {
         match self {
             Self::Lambda => "lambda",
             Self::Logs => "logs",
+            Self::Events => "events",
             Self::Sts => "sts",
             Self::Packages => "s3",
         }
@@ -58,6 +63,7 @@ pub(super) struct Door {
     doors: AwsDoors,
     lambda: Lambda,
     logs: Logs,
+    events: Events,
     bodies: Bodies,
 }
 
@@ -66,7 +72,8 @@ impl Door {
     pub(super) fn new(doors: AwsDoors, stop: CancellationToken) -> Self {
         let region = doors.registry.region().clone();
         let logs = Logs::new(doors.logs.clone(), region, doors.clock.clone(), stop);
-        Self { lambda: Lambda::new(doors.clone()), logs, doors, bodies: Bodies::new() }
+        let events = Events::new(doors.schedules.clone());
+        Self { lambda: Lambda::new(doors.clone()), logs, events, doors, bodies: Bodies::new() }
     }
 
     /// Answers a request, whatever it is.
@@ -80,7 +87,7 @@ impl Door {
                 let code = error.name.strip_suffix("Exception").unwrap_or(error.name);
                 sts::error(error.status, code, error.message.as_deref().unwrap_or_default(), &request_id)
             }
-            Err(error) if service == Service::Logs => {
+            Err(error) if matches!(service, Service::Logs | Service::Events) => {
                 // Of this protocol 400 is the status of whatever a caller could have known.
                 let status =
                     if error.status.is_server_error() { error.status } else { StatusCode::BAD_REQUEST };
@@ -110,6 +117,7 @@ impl Door {
             Some(Ok(found)) => found.body_limit(),
             Some(Err(_)) => SMALL_BODY,
             None if service == Service::Logs => logs::BODY_LIMIT,
+            None if service == Service::Events => events::BODY_LIMIT,
             None => SMALL_BODY,
         };
         let (body, _permit) = match self.bodies.read(body, limit).await {
@@ -139,6 +147,7 @@ impl Door {
                     .await
             }
             (Service::Logs, _) => Ok(self.logs.answer(identity.account, &head.headers, &payload).await),
+            (Service::Events, _) => Ok(self.events.answer(identity.account, &head.headers, &payload).await),
             (Service::Sts, _) => Ok(self.ask_sts(&identity, &head, &payload, request_id)),
             (Service::Packages | Service::Lambda, _) => {
                 if head.method != Method::GET {

@@ -1,15 +1,16 @@
 //! The AWS front door: HTTP on loopback, where AWS's own tools call Lambda and its neighbours.
 //!
 //! `server.rs` accepts connections, `door.rs` takes one request: whose it is (`identity::sigv4`), which service it is for,
-//! and what comes back. A service is a file or folder: `lambda/` (rest-json), `logs/` (JSON 1.1), `sts.rs` (query),
+//! and what comes back. A service is a file or folder: `lambda/` (rest-json), `logs/` and `events/` (JSON 1.1), `sts.rs` (query),
 //! `packages.rs` (what `Code.Location` leads to). Errors of every layer become AWS's in `error.rs`, those of logs, which another service names,
-//! in `logs/error.rs`, and nowhere else.
+//! in `logs/error.rs` and `events/error.rs`, and nowhere else.
 
 mod answer;
 mod body;
 mod door;
 mod error;
 mod event_stream;
+mod events;
 mod lambda;
 mod logs;
 mod packages;

@@ -12,8 +12,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::door::Door;
 use crate::{
-    clock::SharedClock, functions::FunctionRegistry, identity::sigv4::Verifier, invoke::Invoker,
-    logs::LogStore,
+    clock::SharedClock, events::schedules::Schedules, functions::FunctionRegistry, identity::sigv4::Verifier,
+    invoke::Invoker, logs::LogStore,
 };
 
 /// Connections at the same time; more wait to be accepted. A client of AWS keeps ten or so.
@@ -36,6 +36,8 @@ pub struct AwsDoors {
     pub logs: LogStore,
     /// Who may call.
     pub verifier: Arc<Verifier>,
+    /// What runs at times.
+    pub schedules: Schedules,
     /// The time that signatures are checked against.
     pub clock: SharedClock,
 }

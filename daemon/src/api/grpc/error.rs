@@ -8,6 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
+    events::schedules::ScheduleError,
     functions::{ErrorKind, FunctionError, PackageError},
     invoke::{
         InvokeError,
@@ -134,6 +135,21 @@ impl From<FunctionError> for Refusal {
                 FunctionError::Interrupted => status(Code::Unavailable, "DRAINING", message),
                 error => internal(&error),
             },
+        })
+    }
+}
+
+impl From<ScheduleError> for Refusal {
+    fn from(error: ScheduleError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            ScheduleError::InvalidField(error) => invalid(error.field, error.message),
+            ScheduleError::NotFound(_) => not_found(message),
+            ScheduleError::TooMany { .. } => status(Code::ResourceExhausted, "LIMIT_EXCEEDED", message),
+            ScheduleError::HasTargets => status(Code::AlreadyExists, "RESOURCE_CONFLICT", message),
+            ScheduleError::Interrupted => status(Code::Unavailable, "DRAINING", message),
+            ScheduleError::Function(error) => return error.into(),
+            ScheduleError::Store(error) => return error.into(),
         })
     }
 }

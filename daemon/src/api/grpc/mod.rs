@@ -9,6 +9,7 @@ mod invocation;
 mod layers;
 mod logs;
 mod runtimes;
+mod schedules;
 mod server;
 mod upload;
 mod versions;

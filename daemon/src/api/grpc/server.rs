@@ -18,7 +18,7 @@ use thaw_proto::{
         event_service_server::EventServiceServer, function_service_server::FunctionServiceServer,
         invocation_service_server::InvocationServiceServer, layer_service_server::LayerServiceServer,
         log_service_server::LogServiceServer, runtime_service_server::RuntimeServiceServer,
-        version_service_server::VersionServiceServer,
+        schedule_service_server::ScheduleServiceServer, version_service_server::VersionServiceServer,
     },
 };
 use time::OffsetDateTime;
@@ -29,9 +29,10 @@ use tonic::transport::Server;
 
 use super::{
     admin::Admin, attributes::Attributes, events::Events, functions::Functions, invocation::Invocations,
-    layers::Layers, logs::Logs, runtimes::Runtimes, versions::Versions,
+    layers::Layers, logs::Logs, runtimes::Runtimes, schedules::ScheduleDoor, versions::Versions,
 };
 use crate::{
+    events::schedules::Schedules,
     functions::{FunctionRegistry, Region},
     invoke::{Invoker, PAYLOAD_LIMIT},
     logs::LogStore,
@@ -52,6 +53,8 @@ pub struct Doors {
     pub invoker: Invoker,
     /// The control plane.
     pub registry: FunctionRegistry,
+    /// What runs at times.
+    pub schedules: Schedules,
     /// Every sandbox.
     pub pool: Pool,
     /// What functions printed.
@@ -137,6 +140,11 @@ pub async fn serve(
         account: doors.registry.account(),
         region: doors.region.clone(),
     };
+    let schedules = ScheduleServiceServer::new(ScheduleDoor {
+        schedules: doors.schedules,
+        invoker: doors.invoker.clone(),
+        account: doors.registry.account(),
+    });
     let invocations = Invocations { invoker: doors.invoker, region: doors.region.clone() };
     let admin = Admin {
         pool: doors.pool,
@@ -176,6 +184,7 @@ pub async fn serve(
         )
         .add_service(EventServiceServer::new(events))
         .add_service(log_service)
+        .add_service(schedules)
         .add_service(RuntimeServiceServer::new(Runtimes { runtimes: doors.runtimes }))
         .add_service(AdminServiceServer::new(admin))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stopping)

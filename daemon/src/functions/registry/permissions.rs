@@ -6,7 +6,7 @@ use super::{FunctionRegistry, index::Entry, record};
 use crate::{
     functions::{
         FunctionArn, FunctionError, FunctionName, FunctionReference, InvalidField, Policy, Qualifier,
-        RevisionId, Statement, StatementId, policy::MAX_POLICY_BYTES,
+        RevisionId, ServiceCall, Statement, StatementId, policy::MAX_POLICY_BYTES,
     },
     identity::AccountId,
 };
@@ -135,6 +135,14 @@ impl FunctionRegistry {
         let arn = self.arn(account, reference.name());
         let arn = resource.map_or_else(|| arn.clone(), |qualifier| arn.with_qualifier(qualifier));
         Ok((policy.ok_or(FunctionError::NoSuchResource)?, arn))
+    }
+
+    /// Whether the policy of what an ARN names, and of nothing around that, lets a service call it.
+    #[must_use]
+    pub fn lets_in(&self, arn: &FunctionArn, call: &ServiceCall<'_>) -> bool {
+        let index = self.index();
+        let policy = index.get(arn.account, &arn.name).and_then(|entry| entry.policies.get(&arn.qualifier));
+        policy.is_some_and(|policy| policy.lets_in(call))
     }
 
     async fn put_policy(

@@ -78,7 +78,7 @@ impl FoundOperation {
 
 impl Lambda {
     pub(super) fn new(doors: AwsDoors) -> Self {
-        let AwsDoors { registry, invoker, verifier, clock, logs: _ } = doors;
+        let AwsDoors { registry, invoker, verifier, clock, logs: _, schedules: _ } = doors;
         Self { registry, invoker, verifier, clock }
     }
 
