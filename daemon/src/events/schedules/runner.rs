@@ -281,9 +281,10 @@ impl Schedules {
 fn passes(error: &InvokeError) -> bool {
     match error {
         InvokeError::Function(error) => matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal),
-        InvokeError::PayloadTooLarge { .. } | InvokeError::PayloadNotJson(_) | InvokeError::LogGroup(_) => {
-            false
-        }
+        InvokeError::PayloadTooLarge { .. }
+        | InvokeError::EventTooLarge { .. }
+        | InvokeError::PayloadNotJson(_)
+        | InvokeError::LogGroup(_) => false,
         _ => true,
     }
 }
