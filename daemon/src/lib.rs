@@ -4,6 +4,7 @@
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod events;
 pub mod functions;
 pub mod identity;
 pub mod invoke;

@@ -1,0 +1,3 @@
+//! What makes functions run besides callers: event sources.
+
+pub mod pattern;
