@@ -7,9 +7,10 @@ use std::{
 
 use thaw_proto::v1::{
     admin_service_client::AdminServiceClient, attribute_service_client::AttributeServiceClient,
-    function_service_client::FunctionServiceClient, invocation_service_client::InvocationServiceClient,
-    layer_service_client::LayerServiceClient, log_service_client::LogServiceClient,
-    runtime_service_client::RuntimeServiceClient, version_service_client::VersionServiceClient,
+    event_source_service_client::EventSourceServiceClient, function_service_client::FunctionServiceClient,
+    invocation_service_client::InvocationServiceClient, layer_service_client::LayerServiceClient,
+    log_service_client::LogServiceClient, runtime_service_client::RuntimeServiceClient,
+    version_service_client::VersionServiceClient,
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -58,6 +59,10 @@ impl Client {
 
     pub(crate) async fn attributes(&self) -> Result<AttributeServiceClient<Channel>, Failure> {
         Ok(AttributeServiceClient::new(self.connect().await?))
+    }
+
+    pub(crate) async fn event_sources(&self) -> Result<EventSourceServiceClient<Channel>, Failure> {
+        Ok(EventSourceServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_LIMIT))
     }
 
     pub(crate) async fn layers(&self) -> Result<LayerServiceClient<Channel>, Failure> {

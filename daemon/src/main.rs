@@ -11,6 +11,7 @@ use thaw_daemon::{
     },
     clock::{SharedClock, SystemClock},
     config::{CommandLine, Config},
+    events::{mapping::MappingRegistry, poller::Pollers},
     functions::{FunctionRegistry, PackageLimits, PackageStore, Region, RegistryOptions},
     identity::{AccountId, Credentials, sigv4::Verifier},
     invoke::{Invoker, Recipes},
@@ -126,6 +127,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         },
     )
     .await?;
+    let mappings = MappingRegistry::open(store.clone(), registry.clone(), Arc::clone(&clock))?;
     let logs = LogStore::open(config.data_dir.join("logs"), LogSettings::from(&config), Arc::clone(&clock))?;
 
     let credentials = match &config.aws_credentials {
@@ -192,9 +194,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let stock = tokio::spawn(pool.clone().keep_stocked(stop.clone()));
     let ahead = tokio::spawn(pool.clone().look_ahead(stop.clone()));
     let provisioned = tokio::spawn(invoker.clone().keep_provisioned(stop.clone()));
+    let pollers = tokio::spawn(Pollers::new(mappings.clone()).follow(stop.clone()));
     let doors = Doors {
         invoker: invoker.clone(),
         registry: registry.clone(),
+        mappings: mappings.clone(),
         pool: pool.clone(),
         logs: logs.clone(),
         runtimes,
@@ -207,6 +211,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let serving_aws = aws_listener.map(|listener| {
         let doors = AwsDoors {
             registry: registry.clone(),
+            mappings: mappings.clone(),
             invoker: invoker.clone(),
             logs: logs.clone(),
             verifier,
@@ -254,7 +259,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     stock.await.context("keeping sandboxes ready")?;
     ahead.await.context("making sandboxes ahead of calls")?;
     provisioned.await.context("keeping what is provisioned")?;
+    pollers.await.context("following event source mappings")?;
     pool.close().await;
+    mappings.close().await;
     registry.close().await;
     host.remove_cgroup_parents();
     logs.shutdown().await;

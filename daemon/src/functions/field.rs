@@ -155,7 +155,7 @@ macro_rules! string_forms {
             }
         }
 
-        $crate::functions::field::text_forms!($type);
+        $crate::functions::text_forms!($type);
     };
 }
 
@@ -203,7 +203,7 @@ macro_rules! word_forms {
             }
         }
 
-        $crate::functions::field::text_forms!($type);
+        $crate::functions::text_forms!($type);
     };
 }
 

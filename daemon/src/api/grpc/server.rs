@@ -15,6 +15,7 @@ use thaw_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         admin_service_server::AdminServiceServer, attribute_service_server::AttributeServiceServer,
+        event_source_service_server::EventSourceServiceServer,
         function_service_server::FunctionServiceServer, invocation_service_server::InvocationServiceServer,
         layer_service_server::LayerServiceServer, log_service_server::LogServiceServer,
         runtime_service_server::RuntimeServiceServer, version_service_server::VersionServiceServer,
@@ -27,10 +28,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use super::{
-    admin::Admin, attributes::Attributes, functions::Functions, invocation::Invocations, layers::Layers,
-    logs::Logs, runtimes::Runtimes, versions::Versions,
+    admin::Admin, attributes::Attributes, event_sources::EventSources, functions::Functions,
+    invocation::Invocations, layers::Layers, logs::Logs, runtimes::Runtimes, versions::Versions,
 };
 use crate::{
+    events::mapping::MappingRegistry,
     functions::{FunctionRegistry, Region},
     invoke::{Invoker, PAYLOAD_LIMIT},
     logs::LogStore,
@@ -51,6 +53,8 @@ pub struct Doors {
     pub invoker: Invoker,
     /// The control plane.
     pub registry: FunctionRegistry,
+    /// Which sources feed functions.
+    pub mappings: MappingRegistry,
     /// Every sandbox.
     pub pool: Pool,
     /// What functions printed.
@@ -124,6 +128,10 @@ pub async fn serve(
         invoker: doors.invoker.clone(),
         region: doors.region.clone(),
     });
+    let event_sources = EventSourceServiceServer::new(EventSources {
+        mappings: doors.mappings,
+        account: doors.registry.account(),
+    });
     let layers = LayerServiceServer::new(Layers { registry: doors.registry.clone() });
     let log_service = LogServiceServer::new(Logs {
         logs: doors.logs.clone(),
@@ -162,6 +170,7 @@ pub async fn serve(
         )
         .add_service(versions)
         .add_service(attributes)
+        .add_service(event_sources)
         .add_service(layers.max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(
             InvocationServiceServer::new(invocations)
