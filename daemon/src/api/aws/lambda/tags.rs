@@ -1,4 +1,4 @@
-//! Tags of functions. Those of other resources are not served: there are none here to have any.
+//! Tags of functions and event source mappings. Those of other resources are not served: there are none here to have any.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -15,6 +15,7 @@ use crate::{
         answer::{Answer, empty, json},
         error::AwsError,
     },
+    events::mapping::{MappingError, MappingId},
     functions::{FunctionArn, FunctionReference, Tags},
 };
 
@@ -24,13 +25,14 @@ const TAGGABLE: &str = r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-is
 /// Characters of such an ARN. Source: the model.
 const TAGGABLE_MAX: usize = 256;
 
-/// The function of the path, if the path is the ARN of one.
-fn function(
-    lambda: &Lambda,
-    call: &Call,
-    mut checks: Checks,
-    operation: &str,
-) -> Result<FunctionArn, AwsError> {
+/// What has tags here.
+enum Tagged {
+    Function(FunctionArn),
+    Mapping(MappingId),
+}
+
+/// What the path is the ARN of.
+fn tagged(lambda: &Lambda, call: &Call, mut checks: Checks, operation: &str) -> Result<Tagged, AwsError> {
     static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!("^(?:{TAGGABLE})$")).ok());
     let text = call.label("Resource");
     if text.len() > TAGGABLE_MAX {
@@ -47,12 +49,23 @@ fn function(
         );
     }
     checks.finish()?;
-    let reference: FunctionReference = text
-        .parse()
-        .map_err(|_| AwsError::new("NotImplementedException", "thawd keeps tags of functions only"))?;
+    if let Some((_, id)) = text.split_once(":event-source-mapping:") {
+        let mapping = lambda.mappings.get(call.identity.account, id.parse()?)?;
+        return if mapping.arn() == text {
+            Ok(Tagged::Mapping(mapping.id))
+        } else {
+            Err(MappingError::NotFound.into())
+        };
+    }
+    let reference: FunctionReference = text.parse().map_err(|_| {
+        AwsError::new(
+            "NotImplementedException",
+            "thawd keeps tags of functions and event source mappings only",
+        )
+    })?;
     let registry = lambda.functions(call);
     let reference = own(reference, call, &registry, operation)?;
-    Ok(reference.arn_for(registry.region(), call.identity.account))
+    Ok(Tagged::Function(reference.arn_for(registry.region(), call.identity.account)))
 }
 
 /// ListTags.
@@ -62,8 +75,10 @@ pub(super) async fn list(lambda: &Lambda, call: Call) -> Result<Answer, AwsError
     struct Output<'a> {
         tags: BTreeMap<&'a str, &'a str>,
     }
-    let arn = function(lambda, &call, Checks::default(), "ListTags")?;
-    let tags = lambda.functions(&call).tags(&arn)?;
+    let tags = match tagged(lambda, &call, Checks::default(), "ListTags")? {
+        Tagged::Function(arn) => lambda.functions(&call).tags(&arn)?,
+        Tagged::Mapping(id) => lambda.mappings.get(call.identity.account, id)?.tags.clone(),
+    };
     json(StatusCode::OK, &Output { tags: tags.iter().collect() })
 }
 
@@ -79,8 +94,12 @@ pub(super) async fn tag(lambda: &Lambda, call: Call) -> Result<Answer, AwsError>
     if input.tags.is_none() {
         checks.missing("tags");
     }
-    let arn = function(lambda, &call, checks, "TagResource")?;
-    lambda.functions(&call).tag(&arn, Tags::try_from(input.tags.unwrap_or_default())?).await?;
+    let tagged = tagged(lambda, &call, checks, "TagResource")?;
+    let tags = Tags::try_from(input.tags.unwrap_or_default())?;
+    match tagged {
+        Tagged::Function(arn) => lambda.functions(&call).tag(&arn, tags).await?,
+        Tagged::Mapping(id) => lambda.mappings.tag(call.identity.account, id, tags).await?,
+    }
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -91,7 +110,9 @@ pub(super) async fn untag(lambda: &Lambda, call: Call) -> Result<Answer, AwsErro
     if keys.is_empty() {
         checks.missing("tagKeys");
     }
-    let arn = function(lambda, &call, checks, "UntagResource")?;
-    lambda.functions(&call).untag(&arn, keys).await?;
+    match tagged(lambda, &call, checks, "UntagResource")? {
+        Tagged::Function(arn) => lambda.functions(&call).untag(&arn, keys).await?,
+        Tagged::Mapping(id) => lambda.mappings.untag(call.identity.account, id, keys).await?,
+    }
     Ok(empty(StatusCode::NO_CONTENT))
 }
