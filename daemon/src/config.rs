@@ -49,6 +49,8 @@ pub struct Config {
     pub aws_credentials: Option<PathBuf>,
     /// Group whose members may use the socket; `None` leaves it to root.
     pub socket_group: Option<String>,
+    /// Where Redis is whose streams feed functions, with its password if it has one.
+    pub redis_url: Option<String>,
     /// Unix socket of dockerd.
     pub docker_socket: PathBuf,
     /// The static first process of every sandbox.
@@ -240,6 +242,7 @@ impl Config {
             socket: run_dir.join("thawd.sock"),
             aws_listen: "127.0.0.1:4566".to_owned(),
             aws_credentials: None,
+            redis_url: None,
             socket_group: None,
             docker_socket: PathBuf::from("/var/run/docker.sock"),
             init: machine.program_dir.join("thaw-init"),

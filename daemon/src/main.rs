@@ -11,7 +11,10 @@ use thaw_daemon::{
     },
     clock::{SharedClock, SystemClock},
     config::{CommandLine, Config},
-    events::{mapping::MappingRegistry, poller::Pollers},
+    events::{
+        mapping::MappingRegistry,
+        poller::{Endpoints, Pollers},
+    },
     functions::{FunctionRegistry, PackageLimits, PackageStore, Region, RegistryOptions},
     identity::{AccountId, Credentials, sigv4::Verifier},
     invoke::{Invoker, Recipes},
@@ -194,7 +197,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let stock = tokio::spawn(pool.clone().keep_stocked(stop.clone()));
     let ahead = tokio::spawn(pool.clone().look_ahead(stop.clone()));
     let provisioned = tokio::spawn(invoker.clone().keep_provisioned(stop.clone()));
-    let pollers = tokio::spawn(Pollers::new(mappings.clone()).follow(stop.clone()));
+    let pollers = Pollers::new(
+        mappings.clone(),
+        Endpoints { redis_url: config.redis_url.clone() },
+        store.clone(),
+        invoker.clone(),
+        pool.clone(),
+        Arc::clone(&wall_clock),
+    );
+    let pollers = tokio::spawn(pollers.follow(stop.clone()));
     let doors = Doors {
         invoker: invoker.clone(),
         registry: registry.clone(),

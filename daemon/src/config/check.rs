@@ -38,6 +38,7 @@ impl Check<'_> {
     fn all(&self) -> Result<(), ConfigError> {
         self.paths()?;
         self.aws()?;
+        self.event_sources()?;
         self.names()?;
         self.numbers()
     }
@@ -99,6 +100,19 @@ impl Check<'_> {
             return Err(self.refused("aws_listen", problem));
         }
         Ok(())
+    }
+
+    /// Nothing of the value is told: it may have a password.
+    fn event_sources(&self) -> Result<(), ConfigError> {
+        match &self.config.redis_url {
+            Some(url) if redis::Client::open(url.as_str()).is_err() => Err(self.refused(
+                "redis_url",
+                "is not an address of Redis; give redis://HOST:PORT, redis://USER:PASSWORD@HOST:PORT/DATABASE or \
+                 unix:///PATH"
+                    .to_owned(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn names(&self) -> Result<(), ConfigError> {

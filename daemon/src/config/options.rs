@@ -56,6 +56,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "THAW_AWS_CREDENTIALS")]
     pub(super) aws_credentials: Option<PathBuf>,
 
+    /// Redis whose streams feed functions: redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], or unix:///PATH [default: none]
+    #[arg(long, value_name = "URL", env = "THAW_REDIS_URL", hide_env_values = true)]
+    pub(super) redis_url: Option<String>,
+
     /// Group whose members may use the socket, that is, run code as the daemon allows it [default: root's]
     #[arg(long, value_name = "GROUP", env = "THAW_SOCKET_GROUP")]
     pub(super) socket_group: Option<String>,

@@ -39,6 +39,7 @@ fn settings() -> BTreeSet<String> {
     let whole = Config {
         socket_group: Some("thaw".to_owned()),
         aws_credentials: Some(PathBuf::from("/etc/thaw/credentials.toml")),
+        redis_url: Some("redis://127.0.0.1:6379".to_owned()),
         ..defaults()
     };
     to_table(&whole).unwrap().keys().cloned().collect()
@@ -66,6 +67,7 @@ fn every_setting_can_be_given_in_the_file() {
     let whole = Config {
         socket_group: Some("thaw".to_owned()),
         aws_credentials: Some(PathBuf::from("/etc/thaw/credentials.toml")),
+        redis_url: Some("redis://127.0.0.1:6379".to_owned()),
         ..defaults()
     };
     assert_eq!(with_file(&whole.to_toml().unwrap(), &[]).unwrap(), whole);
@@ -187,6 +189,17 @@ fn the_aws_api_is_for_this_machine_unless_it_has_credentials_of_its_own() {
 }
 
 #[test]
+fn an_address_of_redis_is_checked_and_its_password_is_not_told() {
+    for url in ["redis://127.0.0.1:6379", "redis://u:secret@[::1]:7000/3", "unix:///run/redis.sock"] {
+        assert!(with_flags(&["--redis-url", url]).is_ok(), "{url}");
+    }
+    for url in ["127.0.0.1:6379", "http://h", "rediss://u:secret@h", "redis://u:secret@h:x"] {
+        let error = refusal(&["--redis-url", url]);
+        assert!(error.starts_with("redis_url: is not an address") && !error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
 fn names_that_cannot_be_are_refused() {
     assert!(refusal(&["--region", "Ireland"]).starts_with("region: \"Ireland\" is not a region"));
     assert!(refusal(&["--region", ""]).starts_with("region: "));
@@ -256,7 +269,7 @@ fn the_example_shows_every_setting_with_its_default() {
 
     let config = with_file(&settings_of_example, &[]).unwrap();
     // The settings whose default, none, cannot be written.
-    assert_eq!(Config { socket_group: None, aws_credentials: None, ..config }, defaults());
+    assert_eq!(Config { socket_group: None, aws_credentials: None, redis_url: None, ..config }, defaults());
 }
 
 #[test]

@@ -6,3 +6,4 @@
 pub mod mapping;
 pub mod pattern;
 pub mod poller;
+mod sources;

@@ -281,7 +281,7 @@ impl MappingRegistry {
     /// # Errors
     /// The store could not do it.
     pub async fn settle(&self, followed: &Mapping) -> Result<(), MappingError> {
-        let (account, id, generation) = (followed.account, followed.id, followed.generation.clone());
+        let (account, id, generation) = (followed.account, followed.id, followed.generation);
         let registry = self.clone();
         self.run(async move {
             let _gate = registry.0.gate.lock().await;
@@ -409,6 +409,9 @@ impl MappingRegistry {
 
     fn check_source(&self, account: AccountId, source: &SourceArn) -> Result<(), InvalidField> {
         let invalid = |told: String| Err(InvalidField::new("event_source_arn", told));
+        if let Some(what) = source.kind().not_served() {
+            return invalid(format!("thawd does not read {what} yet: {source}"));
+        }
         let here = self.0.functions.region();
         if source.region() != here {
             return invalid(format!("The event source must be in this region ({here}): {source}"));

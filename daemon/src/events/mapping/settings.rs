@@ -344,9 +344,13 @@ impl StreamSettings {
         if let Some(destination) = &change.on_failure {
             self.on_failure = destination.clone();
         }
-        if self.tumbling_window > 0 && self.parallelization_factor > 1 {
-            let told = "A tumbling window and a ParallelizationFactor greater than 1 do not go together.";
-            return Err(InvalidField::new("tumbling_window", told));
+        for (is_set, field, member) in [
+            (self.tumbling_window > 0, "tumbling_window", "TumblingWindowInSeconds other than 0"),
+            (self.parallelization_factor > 1, "parallelization_factor", "ParallelizationFactor other than 1"),
+        ] {
+            if is_set {
+                return Err(InvalidField::new(field, format!("thawd does not serve a {member} yet.")));
+            }
         }
         Ok(())
     }

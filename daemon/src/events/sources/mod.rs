@@ -1,0 +1,3 @@
+//! The kinds of sources, a file each. All are behind `poller::source::Source`.
+
+pub(super) mod redis;
