@@ -19,6 +19,7 @@ pub mod functions;
 pub mod package;
 pub mod programs;
 pub mod proxy;
+pub mod redis;
 pub mod remains;
 pub mod wait;
 pub mod world;

@@ -21,6 +21,7 @@ mod cli;
 mod cloudwatch;
 mod concurrency;
 mod engine;
+mod event_sources;
 mod failures;
 mod invocation;
 mod isolation;
