@@ -12,6 +12,7 @@ use thaw_daemon::{
     clock::{SharedClock, SystemClock},
     config::{CommandLine, Config},
     events::{
+        SqsEndpoint,
         mapping::MappingRegistry,
         poller::{Endpoints, Pollers},
     },
@@ -138,6 +139,19 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         None => Credentials::development(),
     };
     let verifier = Arc::new(Verifier::new(credentials, region.as_str()));
+    let endpoints = Endpoints {
+        redis_url: config.redis_url.clone(),
+        sqs: match &config.sqs_endpoint {
+            Some(url) => Some(SqsEndpoint {
+                url: url.clone(),
+                credentials: Arc::new(match &config.sqs_credentials {
+                    Some(path) => Credentials::read(path)?,
+                    None => Credentials::development(),
+                }),
+            }),
+            None => None,
+        },
+    };
     // Bound before anything is made, so that a port that is taken is told at once.
     let aws_listener = match config.aws_address() {
         Some(address) => Some(Listener::bind(address).await?),
@@ -199,7 +213,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let provisioned = tokio::spawn(invoker.clone().keep_provisioned(stop.clone()));
     let pollers = Pollers::new(
         mappings.clone(),
-        Endpoints { redis_url: config.redis_url.clone() },
+        endpoints,
         store.clone(),
         invoker.clone(),
         pool.clone(),

@@ -16,6 +16,7 @@ pub mod cgroup;
 pub mod daemon;
 pub mod engine;
 pub mod functions;
+pub mod moto;
 pub mod package;
 pub mod programs;
 pub mod proxy;

@@ -7,3 +7,5 @@ pub mod mapping;
 pub mod pattern;
 pub mod poller;
 mod sources;
+
+pub use sources::sqs::SqsEndpoint;

@@ -87,7 +87,7 @@ impl Fed {
     }
 }
 
-async fn printed(world: &World, function: &str, word: &str) -> Vec<String> {
+pub(crate) async fn printed(world: &World, function: &str, word: &str) -> Vec<String> {
     let prefix = format!("{word} ");
     let lines = world.lines(function).await.into_iter();
     lines

@@ -38,6 +38,7 @@ mod recovery;
 mod refusals;
 mod runtime_api;
 mod sandboxes;
+mod sqs;
 mod start;
 mod versions;
 

@@ -34,8 +34,11 @@ use self::{
     worker::{Tools, Worker},
 };
 use super::{
-    mapping::{Delivery, Mapping, MappingId, MappingRegistry, MappingState, SourceKind},
-    sources::redis::RedisStream,
+    mapping::{Delivery, Mapping, MappingId, MappingRegistry, MappingState, SourceArn, SourceKind},
+    sources::{
+        redis::RedisStream,
+        sqs::{Queue, SqsEndpoint},
+    },
 };
 use crate::{
     clock::SharedClock,
@@ -46,17 +49,25 @@ use crate::{
     store::Store,
 };
 
+/// Calls of a queue's mapping that run at once unless it says how many. Source: Lambda begins with five.
+const QUEUE_WORKERS: u32 = 5;
+
+/// The most of them, whatever the mapping says: each asks the queue on a connection of its own.
+const QUEUE_WORKERS_MAX: u32 = 50;
+
 /// Where sources are, beyond what their ARNs say.
 #[derive(Clone, Default)]
 pub struct Endpoints {
     /// Redis, with its password if it has one.
     pub redis_url: Option<String>,
+    /// SQS.
+    pub sqs: Option<SqsEndpoint>,
 }
 
 impl std::fmt::Debug for Endpoints {
     /// Without passwords.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoints").field("redis", &self.redis_url.is_some()).finish()
+        f.debug_struct("Endpoints").field("redis", &self.redis_url.is_some()).field("sqs", &self.sqs).finish()
     }
 }
 
@@ -80,7 +91,7 @@ impl Pollers {
         pool: Pool,
         clock: SharedClock,
     ) -> Self {
-        let failures = Arc::new(ToFunctions(invoker.clone()));
+        let failures = Arc::new(Told { invoker: invoker.clone(), sqs: endpoints.sqs.clone() });
         Self { mappings, endpoints, store, tools: Tools { invoker, pool, clock, failures } }
     }
 
@@ -152,11 +163,9 @@ impl Pollers {
                     self.run(mapping, source, stop).await;
                 }
             }
-            SourceKind::Sqs
-            | SourceKind::SqsFifo
-            | SourceKind::Kinesis
-            | SourceKind::DynamoDb
-            | SourceKind::Nats => {
+            SourceKind::Sqs | SourceKind::SqsFifo => self.read_queue(mapping, stop).await,
+            // Refused when they are mapped.
+            SourceKind::Kinesis | SourceKind::DynamoDb | SourceKind::Nats => {
                 mapping.note_result("PROBLEM: thawd does not read sources of this kind yet");
             }
         }
@@ -164,6 +173,30 @@ impl Pollers {
 
     async fn run<S: Source>(&self, mapping: Arc<Mapping>, source: S, stop: CancellationToken) {
         Worker { mapping, source, tools: self.tools.clone(), stop }.run().await;
+    }
+
+    /// Reads a queue by several workers: as many calls run at once.
+    async fn read_queue(&self, mapping: Arc<Mapping>, stop: CancellationToken) {
+        let Some(endpoint) = &self.endpoints.sqs else {
+            mapping.note_result("PROBLEM: the setting sqs_endpoint is missing, which says where SQS is");
+            return;
+        };
+        let most = match &mapping.settings.delivery {
+            Delivery::Queue { maximum_concurrency } => maximum_concurrency.unwrap_or(QUEUE_WORKERS),
+            Delivery::Stream(_) => QUEUE_WORKERS,
+        };
+        let workers = TaskTracker::new();
+        for _ in 0..most.min(QUEUE_WORKERS_MAX) {
+            match Queue::new(endpoint, &mapping.source) {
+                Ok(queue) => {
+                    let (pollers, mapping, stop) = (self.clone(), Arc::clone(&mapping), stop.clone());
+                    workers.spawn(async move { pollers.run(mapping, queue, stop).await });
+                }
+                Err(error) => mapping.note_result(format!("PROBLEM: {error}")),
+            }
+        }
+        workers.close();
+        workers.wait().await;
     }
 
     /// A stream of Redis with its group, as soon as it can be had.
@@ -221,30 +254,45 @@ impl Pollers {
     }
 }
 
-/// Tells functions of what was given up, by events. Other destinations are not served.
+/// Tells functions, by events, and queues of what was given up. Other destinations are not served.
 #[derive(Debug)]
-struct ToFunctions(Invoker);
+struct Told {
+    invoker: Invoker,
+    sqs: Option<SqsEndpoint>,
+}
 
-impl Failures for ToFunctions {
+impl Told {
+    async fn tell(&self, destination: &Destination, told: Value) -> Result<(), String> {
+        match destination.service() {
+            "lambda" => {
+                let function: FunctionReference =
+                    destination.as_str().parse().map_err(|error| format!("{destination}: {error}"))?;
+                let invocation = Invocation {
+                    function,
+                    qualifier: None,
+                    payload: told.to_string().into(),
+                    client_context: None,
+                    tail: false,
+                };
+                self.invoker.enqueue(invocation).await.map(drop).map_err(|error| error.to_string())
+            }
+            "sqs" => {
+                let endpoint = self.sqs.as_ref().ok_or("the setting sqs_endpoint is missing")?;
+                let arn: SourceArn = destination.as_str().parse().map_err(|error| format!("{error}"))?;
+                let mut queue = Queue::new(endpoint, &arn).map_err(|error| error.to_string())?;
+                queue.send(told.to_string()).await.map_err(|error| error.to_string())
+            }
+            other => Err(format!("thawd does not send to {other} yet")),
+        }
+    }
+}
+
+impl Failures for Told {
     fn send<'a>(
         &'a self,
         destination: &'a Destination,
         told: Value,
     ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
-        Box::pin(async move {
-            if destination.service() != "lambda" {
-                return Err(format!("thawd does not send to {} yet", destination.service()));
-            }
-            let function: FunctionReference =
-                destination.as_str().parse().map_err(|error| format!("{destination}: {error}"))?;
-            let invocation = Invocation {
-                function,
-                qualifier: None,
-                payload: told.to_string().into(),
-                client_context: None,
-                tail: false,
-            };
-            self.0.enqueue(invocation).await.map(drop).map_err(|error| error.to_string())
-        })
+        Box::pin(self.tell(destination, told))
     }
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -24,6 +25,10 @@ use crate::{
 
 /// How often a daemon that drains is looked at again.
 const DRAINING: Duration = Duration::from_millis(200);
+
+/// How long messages of a queue wait here for their function. After that they are left to the queue, which gives them again:
+/// its visibility time-out is 30 s unless it is set.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Tries to tell a destination of a batch that was given up.
 const TELL_TRIES: u32 = 5;
@@ -95,7 +100,7 @@ impl<S: Source> Worker<S> {
 
     /// Each message stands alone: what failed is not done, and the queue gives it again.
     async fn process_messages(&mut self, batch: Vec<Record>) -> Result<(), Stopped> {
-        let done = match self.call(&batch).await? {
+        let done = match self.call(&batch, Some(QUEUE_PATIENCE)).await? {
             Called::Answered { answer, told } => match self.report(&answer, &batch) {
                 Report::AllDone => {
                     self.mapping.note_result("OK");
@@ -146,7 +151,7 @@ impl<S: Source> Worker<S> {
                 }
                 continue;
             }
-            let verdict = match self.call(records).await? {
+            let verdict = match self.call(records, None).await? {
                 Called::Answered { answer, told } => {
                     let verdict = match self.report(&answer, records) {
                         Report::AllDone => Verdict::Done,
@@ -183,14 +188,18 @@ impl<S: Source> Worker<S> {
         }
     }
 
-    /// Calls the function; waits as long as it can't be called.
-    async fn call(&self, records: &[Record]) -> Result<Called, Stopped> {
+    /// Calls the function; waits as long as it can't be called, or for `patience` at most.
+    async fn call(&self, records: &[Record], patience: Option<Duration>) -> Result<Called, Stopped> {
         let mut backoff = Backoff::new();
+        let deadline = patience.map(|patience| Instant::now() + patience);
         loop {
             match call::call(&self.tools.invoker, &self.mapping, records).await {
                 Called::NotNow(why) => {
                     self.mapping.note_result(format!("PROBLEM: Function call failed: {why}"));
                     tracing::debug!(mapping = %self.mapping.id, why, "a batch waits for its function");
+                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                        return Ok(Called::NotNow(why));
+                    }
                     if !backoff.pause(&self.stop).await {
                         return Err(Stopped);
                     }
