@@ -7,6 +7,8 @@ use thaw_proto::v1::{
 };
 use thaw_tests::{functions::NewFunction, redis::Redis, wait::eventually, world::World};
 
+use crate::cli::thaw;
+
 /// A daemon with a Redis, and a function that prints which records it has processed.
 struct Fed {
     world: World,
@@ -233,4 +235,44 @@ async fn a_mapping_that_is_disabled_rests_and_goes_on_where_it_was() {
     fed.world.event_sources().delete_event_source(request).await.unwrap();
     eventually("the mapping is gone", async || fed.get(&uuid).await.is_none().then_some(())).await;
     assert_eq!(fed.redis.pending(STREAM).await, (0, 0), "its consumer group is gone, too");
+}
+
+#[tokio::test]
+async fn mappings_are_handled_from_the_command_line() {
+    let fed = Fed::new().await;
+    let world = &fed.world;
+    let json =
+        async |arguments: &[&str]| thaw(world, &[&["--output", "json"], arguments].concat()).await.json();
+    let arn = format!("arn:aws:redis:us-east-1:000000000000:stream/{STREAM}");
+    let filter = r#"{"data": {"name": ["a"]}}"#;
+    let created = json(&[
+        "event-source",
+        "create",
+        &fed.name,
+        &arn,
+        "--from",
+        "latest",
+        "--filter",
+        filter,
+        "--bisect",
+        "--retries",
+        "3",
+        "--disabled",
+    ])
+    .await;
+    assert_eq!(created["StartingPosition"], "LATEST");
+    assert_eq!(created["FilterCriteria"]["Filters"][0]["Pattern"], filter);
+    assert_eq!(
+        (&created["BisectBatchOnFunctionError"], &created["MaximumRetryAttempts"]),
+        (&true.into(), &3.into())
+    );
+    let uuid = created["UUID"].as_str().expect("a UUID");
+    fed.in_state(uuid, "Disabled").await;
+    assert!(thaw(world, &["event-source", "list", "--function", &fed.name]).await.ok().contains("Disabled"));
+    json(&["event-source", "update", uuid, "--enable", "--retries", "-1", "--no-filter"]).await;
+    fed.in_state(uuid, "Enabled").await;
+    let shown = thaw(world, &["event-source", "get", uuid]).await.ok();
+    assert!(shown.contains("for ever") && !shown.contains("filter"), "{shown}");
+    thaw(world, &["event-source", "delete", uuid]).await.ok();
+    eventually("the mapping is gone", async || fed.get(uuid).await.is_none().then_some(())).await;
 }
