@@ -73,7 +73,8 @@ class Walk:
 
     def all(self):
         for step in (self.creating, self.reading, self.invoking, self.changing, self.versions, self.aliases,
-                     self.permissions, self.tags, self.concurrency, self.provisioned, self.events, self.mappings, self.kept, self.layers,
+                     self.permissions, self.tags, self.concurrency, self.provisioned, self.events, self.mappings, self.kept,
+                     self.signing, self.layers,
                      self.names, self.refusals, self.deleting):
             step()
             print("ok", step.__name__)
@@ -232,6 +233,9 @@ class Walk:
         self.api.untag_resource(Resource=self.arn, TagKeys=["a", "team"])
         assert self.api.list_tags(Resource=self.arn)["Tags"] == {"b": "ü +"}
         refused(self.api.list_tags, "ResourceNotFoundException", 404, Resource=self.arn + "x")
+        provider = f"arn:aws:lambda:{REGION}:{ACCOUNT}:capacity-provider:none"
+        refused(self.api.list_tags, "ResourceNotFoundException", 404, f"Capacity provider not found: {provider}",
+                Resource=provider)
 
     def concurrency(self):
         assert "ReservedConcurrentExecutions" not in self.api.get_function_concurrency(FunctionName=self.name)
@@ -239,7 +243,7 @@ class Walk:
         assert self.api.get_function(FunctionName=self.name)["Concurrency"] == {"ReservedConcurrentExecutions": 0}
         got = refused(self.api.invoke, "TooManyRequestsException", 429, "Rate Exceeded.", FunctionName=self.name)
         assert got["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded" and got["Type"] == "User", got
-        assert got["ResponseMetadata"]["HTTPHeaders"]["retry-after"]
+        assert "retryAfterSeconds" not in got and "retry-after" not in got["ResponseMetadata"]["HTTPHeaders"], got
         self.api.delete_function_concurrency(FunctionName=self.name)
 
     def provisioned(self):
@@ -359,6 +363,36 @@ class Walk:
         self.api.put_runtime_management_config(FunctionName=self.name, UpdateRuntimeOn="FunctionUpdate")
         assert self.api.get_function_recursion_config(FunctionName=self.name)["RecursiveLoop"] == "Terminate"
         self.api.put_function_recursion_config(FunctionName=self.name, RecursiveLoop="Allow")
+
+    def signing(self):
+        publishers = {"SigningProfileVersionArns": [f"arn:aws:signer:{REGION}:{ACCOUNT}:/signing-profiles/walk"]}
+        made = self.api.create_code_signing_config(AllowedPublishers=publishers, Tags={"team": "core"})["CodeSigningConfig"]
+        arn = made["CodeSigningConfigArn"]
+        assert arn == f"arn:aws:lambda:{REGION}:{ACCOUNT}:code-signing-config:{made['CodeSigningConfigId']}", arn
+        assert made["CodeSigningPolicies"] == {"UntrustedArtifactOnDeployment": "Warn"}, made
+        assert self.api.list_tags(Resource=arn)["Tags"] == {"team": "core"}
+        self.api.put_function_code_signing_config(FunctionName=self.name, CodeSigningConfigArn=arn)
+        got = self.api.get_function_code_signing_config(FunctionName=self.name)
+        assert (got["FunctionName"], got["CodeSigningConfigArn"]) == (self.name, arn), got
+        assert self.api.list_functions_by_code_signing_config(CodeSigningConfigArn=arn)["FunctionArns"] == [self.arn]
+        self.api.update_code_signing_config(
+            CodeSigningConfigArn=arn, CodeSigningPolicies={"UntrustedArtifactOnDeployment": "Enforce"})
+        changed = self.api.get_code_signing_config(CodeSigningConfigArn=arn)["CodeSigningConfig"]
+        assert changed["CodeSigningPolicies"] == {"UntrustedArtifactOnDeployment": "Enforce"}, changed
+        assert changed in self.api.list_code_signing_configs()["CodeSigningConfigs"]
+        refused(self.api.update_function_code, "CodeVerificationFailedException", 400,
+                "Lambda cannot deploy the function. The function or layer might be signed using a signature that the client "
+                f"is not configured to accept. Check the provided signature for {self.name}.",
+                FunctionName=self.name, ZipFile=self.package)
+        refused(self.api.delete_code_signing_config, "ResourceConflictException", 409, CodeSigningConfigArn=arn)
+        self.api.delete_function_code_signing_config(FunctionName=self.name)
+        self.api.delete_code_signing_config(CodeSigningConfigArn=arn)
+        gone = refused(self.api.get_code_signing_config, "ResourceNotFoundException", 404,
+                       f"The Lambda code signing configuration {arn} can not be found.", CodeSigningConfigArn=arn)
+        assert "Type" not in gone, gone
+        refused(self.api.put_function_code_signing_config, "CodeSigningConfigNotFoundException", 404,
+                "The code signing configuration cannot be found. Check that the provided configuration is not deleted: "
+                f"{arn}.", FunctionName="missing", CodeSigningConfigArn=arn)
 
     def layers(self):
         made = self.api.publish_layer_version(LayerName=self.name, Content={"ZipFile": package("x = 1", "python/extra.py")},

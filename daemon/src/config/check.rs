@@ -15,6 +15,9 @@ use super::{AWS_LISTEN_NONE, Config, ConfigError, Origins};
 /// `sun_path` has 108 bytes, the last of which is a zero.
 const SOCKET_PATH_MAX_BYTES: usize = 107;
 
+/// What a sandbox's longest socket adds to `run_dir`: `/sandboxes/`, an id of 32 digits, and `/control.sock`.
+const SOCKET_BELOW_RUN_DIR_BYTES: usize = "/sandboxes/".len() + 32 + "/control.sock".len();
+
 /// A name in ARNs and in `AWS_REGION`; AWS's longest has 16 characters.
 const REGION_MAX_BYTES: usize = 32;
 
@@ -59,6 +62,16 @@ impl Check<'_> {
                 "{} and data_dir {} must not contain one another; give two separate directories",
                 run_dir.display(),
                 data_dir.display()
+            );
+            return Err(self.refused("run_dir", problem));
+        }
+        let (length, allowed) =
+            (run_dir.as_os_str().len(), SOCKET_PATH_MAX_BYTES - SOCKET_BELOW_RUN_DIR_BYTES);
+        if length > allowed {
+            let problem = format!(
+                "{} has {length} bytes; every sandbox has a Unix socket below it, whose path may have \
+                 {SOCKET_PATH_MAX_BYTES}: give a directory of {allowed} or fewer",
+                run_dir.display()
             );
             return Err(self.refused("run_dir", problem));
         }

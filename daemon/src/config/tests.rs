@@ -167,6 +167,17 @@ fn paths_that_mean_different_things_in_different_places_are_refused() {
 }
 
 #[test]
+fn a_run_directory_leaves_room_for_the_sockets_below_it() {
+    let longest = format!("/{}", "r".repeat(50));
+    assert!(with_flags(&["--run-dir", &longest]).is_ok());
+    let error = refusal(&["--run-dir", &format!("{longest}r")]);
+    assert!(
+        error.starts_with("run_dir: /rrr") && error.contains("give a directory of 51 or fewer"),
+        "{error}"
+    );
+}
+
+#[test]
 fn the_run_directory_is_apart_from_the_data_directory() {
     for flags in [
         ["--data-dir", "/srv/thaw", "--run-dir", "/srv/thaw/run"],

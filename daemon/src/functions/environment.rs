@@ -1,8 +1,11 @@
 //! The variables that a function is given. Their values are secrets: nothing here prints one.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer as _};
 
 use super::field::InvalidField;
 
@@ -65,9 +68,31 @@ impl TryFrom<BTreeMap<String, String>> for Environment {
     type Error = InvalidField;
 
     fn try_from(variables: BTreeMap<String, String>) -> Result<Self, Self::Error> {
+        Self::of_pairs(variables.into_iter().collect())
+    }
+}
+
+impl Environment {
+    /// The variables in the order in which a caller names them, which is the order in which a refusal does.
+    ///
+    /// # Errors
+    /// A name is reserved or of another form; a value can't be one; all together are too long.
+    pub fn of_pairs(pairs: Vec<(String, String)>) -> Result<Self, InvalidField> {
+        let mut variables: Vec<(String, String)> = Vec::with_capacity(pairs.len());
+        let mut places: HashMap<String, usize> = HashMap::with_capacity(pairs.len());
+        for (name, value) in pairs {
+            // Of a name that comes twice the later value counts, as in any JSON object.
+            match places.get(&name).and_then(|place| variables.get_mut(*place)) {
+                Some(named) => named.1 = value,
+                None => {
+                    places.insert(name.clone(), variables.len());
+                    variables.push((name, value));
+                }
+            }
+        }
         let reserved: Vec<&str> = variables
-            .keys()
-            .map(String::as_str)
+            .iter()
+            .map(|(name, _)| name.as_str())
             .filter(|name| RESERVED.binary_search(name).is_ok())
             .collect();
         if !reserved.is_empty() {
@@ -78,7 +103,7 @@ impl TryFrom<BTreeMap<String, String>> for Environment {
                 reserved.join(", ")
             )));
         }
-        if let Some(name) = variables.keys().find(|name| !is_variable_name(name)) {
+        if let Some(name) = variables.iter().map(|(name, _)| name).find(|name| !is_variable_name(name)) {
             return Err(InvalidField::constraint(
                 FIELD,
                 "environment.variables",
@@ -100,7 +125,7 @@ impl TryFrom<BTreeMap<String, String>> for Environment {
                  have provided exceeded the 4KB limit. String measured: {measured}"
             )));
         }
-        Ok(Self(variables))
+        Ok(Self(variables.into_iter().collect()))
     }
 }
 
@@ -131,9 +156,12 @@ fn is_variable_name(name: &str) -> bool {
 }
 
 /// The variables as a JSON object without white space.
-fn json(variables: &BTreeMap<String, String>) -> String {
-    // A map of strings has no value that JSON can't carry.
-    serde_json::to_string(variables).unwrap_or_default()
+fn json(variables: &[(String, String)]) -> String {
+    let mut json = Vec::new();
+    let pairs = variables.iter().map(|(name, value)| (name, value));
+    // Strings are no values that JSON can't carry, and memory takes whatever is written.
+    let _ = serde_json::Serializer::new(&mut json).collect_map(pairs);
+    String::from_utf8(json).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -184,6 +212,16 @@ mod tests {
         assert!(environment(&[("AB", &"x".repeat(4096 - 9))]).is_ok());
         let error = environment(&[("AB", &"x".repeat(4096 - 8))]).unwrap_err();
         assert!(error.message.contains("exceeded the 4KB limit. String measured: {\"AB\":\"xxx"), "{error}");
+    }
+
+    #[test]
+    fn variables_are_measured_in_the_order_in_which_they_come() {
+        let pairs =
+            |value: &str| vec![("Z_".to_owned(), "1".to_owned()), ("AB".to_owned(), value.to_owned())];
+        let error = Environment::of_pairs(pairs(&"x".repeat(4096))).unwrap_err();
+        assert!(error.message.contains("String measured: {\"Z_\":\"1\",\"AB\":\"xxx"), "{error}");
+        let twice = Environment::of_pairs([pairs("old"), pairs("new")].concat()).unwrap();
+        assert_eq!(twice.iter().collect::<Vec<_>>(), [("AB", "new"), ("Z_", "1")]);
     }
 
     #[test]

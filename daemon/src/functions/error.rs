@@ -1,7 +1,7 @@
 //! Why the control plane refused, or could not.
 
 use super::{
-    FunctionArn, FunctionName, InvalidField, InvalidKind, PackageError, Region, StatementId,
+    CodeSigningArn, FunctionArn, FunctionName, InvalidField, InvalidKind, PackageError, Region, StatementId,
     TooMuchProvisioned, TooMuchReserved, Version, layers::LayerVersionArn,
 };
 use crate::store::StoreError;
@@ -181,6 +181,41 @@ pub enum FunctionError {
     #[error("Version is pointed by a Provisioned Concurrency alias")]
     VersionOfProvisionedAlias,
 
+    /// There is no such code-signing configuration.
+    #[error("The Lambda code signing configuration {arn} can not be found.")]
+    NoCodeSigningConfig {
+        /// What was asked for.
+        arn: CodeSigningArn,
+    },
+
+    /// There is no such code-signing configuration for a function to have.
+    #[error(
+        "The code signing configuration cannot be found. Check that the provided configuration is not deleted: {arn}."
+    )]
+    CodeSigningConfigNotFound {
+        /// What was asked for.
+        arn: CodeSigningArn,
+    },
+
+    /// A function has the code-signing configuration.
+    #[error(
+        "The code signing configuration {arn} is in use by functions. Take it away from them before it is deleted."
+    )]
+    CodeSigningConfigInUse {
+        /// What was to be deleted.
+        arn: CodeSigningArn,
+    },
+
+    /// The function takes signed packages only, and none is.
+    #[error(
+        "Lambda cannot deploy the function. The function or layer might be signed using a signature that the client is \
+         not configured to accept. Check the provided signature for {name}."
+    )]
+    CodeVerificationFailed {
+        /// The function.
+        name: FunctionName,
+    },
+
     /// The uploaded archive is larger than one may be.
     #[error("the package is larger than {limit} bytes, the most that an upload may have")]
     TooLarge {
@@ -220,6 +255,10 @@ pub enum ErrorKind {
     PreconditionFailed,
     /// The policy would be too long.
     PolicyLengthExceeded,
+    /// There is no such code-signing configuration for a function to have.
+    CodeSigningConfigNotFound,
+    /// A package is not signed by somebody who is trusted.
+    CodeVerificationFailed,
     /// What was sent is too large.
     RequestTooLarge,
     /// The daemon is ending. Safe to send again.
@@ -253,6 +292,7 @@ impl FunctionError {
             | Self::NoEventInvokeConfig { .. }
             | Self::NoFunctionToConfigure
             | Self::NoLayerVersion { .. }
+            | Self::NoCodeSigningConfig { .. }
             | Self::OtherRegion { .. } => ErrorKind::ResourceNotFound,
             Self::AlreadyExists { .. }
             | Self::AliasExists { .. }
@@ -260,8 +300,11 @@ impl FunctionError {
             | Self::VersionInUse { .. }
             | Self::VersionIsProvisioned
             | Self::VersionOfProvisionedAlias
+            | Self::CodeSigningConfigInUse { .. }
             | Self::UpdateInProgress { .. } => ErrorKind::ResourceConflict,
             Self::PreconditionFailed { .. } => ErrorKind::PreconditionFailed,
+            Self::CodeSigningConfigNotFound { .. } => ErrorKind::CodeSigningConfigNotFound,
+            Self::CodeVerificationFailed { .. } => ErrorKind::CodeVerificationFailed,
             Self::PolicyTooLong { .. } => ErrorKind::PolicyLengthExceeded,
             Self::TooLarge { .. } => ErrorKind::RequestTooLarge,
             Self::Package(PackageError::ArchiveTooLarge { .. }) => ErrorKind::RequestTooLarge,

@@ -9,6 +9,7 @@
 
 mod alias;
 mod arn;
+mod code_signing;
 mod concurrency;
 mod environment;
 mod error;
@@ -34,6 +35,10 @@ mod version;
 
 pub use alias::{Alias, CreateAlias, Routing, UpdateAlias, Weight};
 pub use arn::FunctionArn;
+pub use code_signing::{
+    CodeSigningArn, CodeSigningConfig, CodeSigningId, CreateCodeSigning, SigningProfileArn,
+    UntrustedArtifact, UpdateCodeSigning,
+};
 pub use concurrency::{Concurrency, LEAST_UNRESERVED, Slot, Throttled, TooMuchProvisioned, TooMuchReserved};
 pub use environment::Environment;
 pub use error::{ErrorKind, FunctionError};

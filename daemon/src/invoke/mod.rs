@@ -7,6 +7,7 @@
 mod background;
 mod client_context;
 mod environment;
+mod not_json;
 mod provisioned;
 mod recipes;
 mod streaming;
@@ -19,6 +20,7 @@ use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use client_context::ClientContext;
+pub use not_json::NotJson;
 pub use provisioned::{ProvisionedState, ProvisionedStatus};
 pub use recipes::Recipes;
 pub use streaming::{Streamed, StreamingCall};
@@ -86,10 +88,7 @@ pub enum InvokeError {
     },
     /// The payload is no JSON.
     #[error("Could not parse request body into json: {0}")]
-    PayloadNotJson(serde_json::Error),
-    /// The payload is no text.
-    #[error("Could not parse request body into json: {0}")]
-    PayloadNotUtf8(std::str::Utf8Error),
+    PayloadNotJson(#[source] NotJson),
     /// As many events wait as may.
     #[error("{waiting} events wait already; send this one again later", waiting = background::WAITING)]
     QueueFull,

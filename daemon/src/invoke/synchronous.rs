@@ -11,7 +11,9 @@ use tokio::{
     task::{JoinError, JoinHandle},
 };
 
-use super::{ClientContext, Inner, Invocation, InvokeError, Invoked, Invoker, PAYLOAD_LIMIT};
+use super::{
+    ClientContext, Inner, Invocation, InvokeError, Invoked, Invoker, PAYLOAD_LIMIT, not_json::NotJson,
+};
 use crate::{
     functions::{self, Found, FunctionReference, FunctionVersion, Qualifier, Slot, State},
     runtime_api::{RequestId, ResponseStream},
@@ -189,8 +191,10 @@ fn check_payload(payload: Bytes) -> Result<Bytes, InvokeError> {
         return Err(InvokeError::PayloadTooLarge { size: payload.len() });
     }
     // Apart, since serde_json does not look into the strings of a value that it throws away.
-    let text = std::str::from_utf8(&payload).map_err(InvokeError::PayloadNotUtf8)?;
-    serde_json::from_str::<IgnoredAny>(text).map_err(InvokeError::PayloadNotJson)?;
+    let text = std::str::from_utf8(&payload)
+        .map_err(|error| InvokeError::PayloadNotJson(NotJson::new(&payload, &error)))?;
+    serde_json::from_str::<IgnoredAny>(text)
+        .map_err(|error| InvokeError::PayloadNotJson(NotJson::new(&payload, &error)))?;
     Ok(payload)
 }
 

@@ -6,7 +6,10 @@ use std::{io, time::Duration};
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     /// There is no such runtime.
-    #[error("there is no runtime {name}; there are: {known}")]
+    #[error(
+        "runtime {name} can't be had on this machine; give the function one of those that can: {known} (the image of \
+         each is built by: thaw runtime build NAME)"
+    )]
     NotKnown {
         /// What was asked for.
         name: String,

@@ -17,6 +17,9 @@ use crate::{
 /// Seconds after which a throttled caller may try again.
 const RETRY_AFTER: &str = "1";
 
+/// The reason of a refusal that is none of the caller's limits.
+const TOO_BUSY: &str = "CallerRateLimitExceeded";
+
 /// An error as AWS tells it. Its JSON has `Message` or `message`, as that exception's model has it, and `Type` where AWS
 /// says whose fault it is.
 #[derive(Debug)]
@@ -42,9 +45,10 @@ enum Form {
 }
 
 /// Every exception that is told here.
-const FORMS: [(&str, StatusCode, Form); 28] = [
+const FORMS: [(&str, StatusCode, Form); 29] = [
     ("AccessDeniedException", StatusCode::FORBIDDEN, Form::Upper),
     ("CodeSigningConfigNotFoundException", StatusCode::NOT_FOUND, Form::UpperUser),
+    ("CodeVerificationFailedException", StatusCode::BAD_REQUEST, Form::UpperUser),
     ("ExpiredTokenException", StatusCode::FORBIDDEN, Form::Lower),
     ("IncompleteSignatureException", StatusCode::BAD_REQUEST, Form::Lower),
     ("InvalidParameterValueException", StatusCode::BAD_REQUEST, Form::LowerUser),
@@ -120,7 +124,8 @@ impl AwsError {
         fields.insert(key.to_owned(), self.message.map_or(Value::Null, Value::from));
         let mut answer = answer(self.status, "application/json", Value::Object(fields).to_string());
         set(&mut answer, "x-amzn-errortype", self.name);
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
+        // Lambda says when to come again where it is itself too busy, not where a limit of the caller's own is reached.
+        if self.reason == Some(TOO_BUSY) {
             set(&mut answer, "retry-after", RETRY_AFTER);
         }
         answer
@@ -159,6 +164,9 @@ impl From<FunctionError> for AwsError {
             ) => {
                 return Self::new("InvalidParameterValueException", error.to_string()).without_type();
             }
+            FunctionError::NoCodeSigningConfig { .. } => {
+                return Self::new("ResourceNotFoundException", error.to_string()).without_type();
+            }
             FunctionError::Package(error) if error.is_fault_of_archive() => return archive(error),
             _ => {}
         }
@@ -175,6 +183,12 @@ impl From<FunctionError> for AwsError {
             ErrorKind::ResourceInUse => Self::new("ResourceInUseException", error.to_string()),
             ErrorKind::PreconditionFailed => Self::new("PreconditionFailedException", error.to_string()),
             ErrorKind::PolicyLengthExceeded => Self::new("PolicyLengthExceededException", error.to_string()),
+            ErrorKind::CodeSigningConfigNotFound => {
+                Self::new("CodeSigningConfigNotFoundException", error.to_string())
+            }
+            ErrorKind::CodeVerificationFailed => {
+                Self::new("CodeVerificationFailedException", error.to_string())
+            }
             ErrorKind::RequestTooLarge => too_large(&error),
             ErrorKind::Unavailable => Self::new("ServiceUnavailableException", error.to_string()),
             ErrorKind::Internal => Self::internal(&error),
@@ -257,15 +271,13 @@ impl From<InvokeError> for AwsError {
             InvokeError::Runtime(error) => error.into(),
             InvokeError::Throttled(throttled) => throttled.into(),
             InvokeError::PayloadTooLarge { .. } => Self::new("RequestTooLargeException", error.to_string()),
-            InvokeError::PayloadNotJson(_) | InvokeError::PayloadNotUtf8(_) => {
-                Self::new("InvalidRequestContentException", error.to_string())
-            }
+            InvokeError::PayloadNotJson(_) => Self::new("InvalidRequestContentException", error.to_string()),
             InvokeError::Acquire(AcquireError::TooManyRequests { .. }) => {
-                let reason = Some("CallerRateLimitExceeded");
+                let reason = Some(TOO_BUSY);
                 Self { reason, ..Self::new("TooManyRequestsException", error.to_string()) }
             }
             InvokeError::QueueFull => {
-                let reason = Some("CallerRateLimitExceeded");
+                let reason = Some(TOO_BUSY);
                 Self { reason, ..Self::new("TooManyRequestsException", error.to_string()) }
             }
             InvokeError::Acquire(_) | InvokeError::Job(_) => {

@@ -63,7 +63,7 @@ impl From<InvokeError> for Refusal {
             InvokeError::PayloadTooLarge { .. } => {
                 status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", message)
             }
-            InvokeError::PayloadNotJson(_) | InvokeError::PayloadNotUtf8(_) => invalid("payload", message),
+            InvokeError::PayloadNotJson(_) => invalid("payload", message),
             InvokeError::Throttled(throttled) => {
                 let metadata = HashMap::from([("reason".to_owned(), throttled.reason().to_owned())]);
                 let details = ErrorDetails::with_error_info("TOO_MANY_REQUESTS", DOMAIN, metadata);
@@ -101,6 +101,10 @@ impl From<FunctionError> for Refusal {
             ErrorKind::PreconditionFailed => status(Code::FailedPrecondition, "PRECONDITION_FAILED", message),
             ErrorKind::PolicyLengthExceeded => {
                 status(Code::ResourceExhausted, "POLICY_LENGTH_EXCEEDED", message)
+            }
+            ErrorKind::CodeSigningConfigNotFound => not_found(message),
+            ErrorKind::CodeVerificationFailed => {
+                status(Code::FailedPrecondition, "CODE_VERIFICATION_FAILED", message)
             }
             ErrorKind::RequestTooLarge | ErrorKind::Unavailable | ErrorKind::Internal => match error {
                 FunctionError::Package(error) => return error.into(),

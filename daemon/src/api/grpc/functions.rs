@@ -54,6 +54,7 @@ impl FunctionService for Functions {
             settings,
             layers: layers(&first.layers)?,
             tags: tags(first.tags)?,
+            code_signing: None,
             publish: first.publish,
         };
         // Everything that can be refused without the package is, before the package is taken in.

@@ -40,6 +40,7 @@ impl World {
             settings: Settings::new("python3.13".parse().unwrap(), "app.handler".parse().unwrap()),
             layers: Vec::new(),
             tags: Tags::default(),
+            code_signing: None,
             publish: false,
         };
         world.functions.create(create, upload.finish().await.unwrap()).await.unwrap();

@@ -9,6 +9,7 @@ use crate::{
     functions::{
         Architecture, Description, InvalidField, RUNTIMES,
         field::{string_forms, text_forms},
+        runtime_name::RUNTIMES_OF_LAYERS,
     },
     store::Sha256Digest,
 };
@@ -71,7 +72,7 @@ impl FromStr for LicenseInfo {
     }
 }
 
-/// A runtime that a layer is for: one that a function may be given.
+/// A runtime that a layer is for. It may be one that no function is given any more, or not yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompatibleRuntime(&'static str);
 
@@ -85,23 +86,23 @@ impl FromStr for CompatibleRuntime {
     type Err = InvalidField;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let known = RUNTIMES.iter().find(|runtime| **runtime == text);
+        let known = RUNTIMES_OF_LAYERS.iter().find(|runtime| **runtime == text);
         known
             .map(|runtime| Self(runtime))
-            .ok_or_else(|| refuse("compatibleRuntime", text, &enum_of_runtimes()))
+            .ok_or_else(|| refuse("compatibleRuntime", text, &enum_of(&RUNTIMES_OF_LAYERS)))
     }
 }
 
 text_forms!(CompatibleRuntime);
 
 impl CompatibleRuntime {
-    /// The runtimes that a caller lists.
+    /// The runtimes that a caller lists. Lambda takes more than it names when it refuses some.
     ///
     /// # Errors
     /// One of them is unknown.
     pub fn of_list<T: AsRef<str>>(words: &[T]) -> Result<Vec<Self>, InvalidField> {
         let parsed: Result<Vec<Self>, _> = words.iter().map(|word| word.as_ref().parse()).collect();
-        parsed.map_err(|_| refuse("compatibleRuntimes", &shown(words), &enum_of_runtimes()))
+        parsed.map_err(|_| refuse("compatibleRuntimes", &shown(words), &enum_of(&RUNTIMES)))
     }
 }
 
@@ -123,8 +124,8 @@ impl Architecture {
     }
 }
 
-fn enum_of_runtimes() -> String {
-    format!("Member must satisfy enum value set: [{}]", RUNTIMES.join(", "))
+fn enum_of(runtimes: &[&str]) -> String {
+    format!("Member must satisfy enum value set: [{}]", runtimes.join(", "))
 }
 
 fn shown<T: AsRef<str>>(words: &[T]) -> String {
@@ -144,7 +145,16 @@ mod tests {
         assert_eq!(CompatibleRuntime::of_list(&["python3.13"]).unwrap()[0].to_string(), "python3.13");
         let told = CompatibleRuntime::of_list(&["no", "python3.13"]).unwrap_err().message;
         assert!(told.contains("Value '[no, python3.13]' at 'compatibleRuntimes' failed"), "{told}");
+        assert!(told.contains("[nodejs20.x, ") && told.ends_with("java8.al2]"), "{told}");
         let told = Architecture::of_layer(&["mips"]).unwrap_err().message;
         assert!(told.contains("Value '[mips]' at 'compatibleArchitectures' failed"), "{told}");
+    }
+
+    #[test]
+    fn a_layer_may_be_for_a_runtime_that_no_function_is_given_any_more() {
+        assert_eq!(CompatibleRuntime::of_list(&["go1.x", "java8"]).unwrap().len(), 2);
+        let told = "cobol".parse::<CompatibleRuntime>().unwrap_err().message;
+        assert!(told.contains("Value 'cobol' at 'compatibleRuntime' failed"), "{told}");
+        assert!(told.contains("[ruby3.5, ") && told.ends_with("python2.7]"), "{told}");
     }
 }

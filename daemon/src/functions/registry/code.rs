@@ -2,6 +2,7 @@
 
 use super::{
     Changed, CreateFunction, FunctionRegistry, UpdateCode, UploadedCode, check_revision, check_settled,
+    code_signing::{SigningOfFunction, check_untrusted},
     index::Entry,
     publishing::next_version,
     record::{self, FormerFunction, FunctionRecord, Progress, VersionRecord},
@@ -48,10 +49,13 @@ impl FunctionRegistry {
         function: CreateFunction,
         code: UploadedCode,
     ) -> Result<Changed, FunctionError> {
-        let CreateFunction { name, settings, layers, tags, publish } = function;
+        let CreateFunction { name, settings, layers, tags, code_signing, publish } = function;
         settings.runtime.check_available()?;
         self.check_free(&name)?;
         let layers = self.layers_of(&layers)?;
+        if let Some(arn) = &code_signing {
+            check_untrusted(&*self.known_code_signing(arn)?, &name)?;
+        }
         self.keep_archive(&code).await?;
         self.check_total(code.digest(), &layers).await?;
 
@@ -87,6 +91,11 @@ impl FunctionRegistry {
         if let Some((number, version)) = &published {
             batch.put(&record::version_key(account, &name, *number), version)?;
         }
+        let _signing = self.0.signing_gate.lock().await;
+        if let Some(arn) = &code_signing {
+            check_untrusted(&*self.known_code_signing(arn)?, &name)?;
+            batch.put(&key, &SigningOfFunction { config: arn.id.clone() })?;
+        }
         batch.compare_and_swap(&key, None, &record)?;
         // `code` holds its pin until the record, and with it the reference, is there.
         let stored = self.write_record(batch, &arn).await.map_err(|error| match error {
@@ -95,6 +104,7 @@ impl FunctionRegistry {
         })?;
         let latest = self.latest(&arn, stored.value(), None);
         let mut entry = Entry::new(stored, latest.clone());
+        entry.code_signing = code_signing.map(|arn| arn.id);
         let published = published.map(|(number, record)| self.published(&arn, number, &record));
         entry.versions.extend(published.clone());
         let mut index = self.index_mut();
@@ -141,6 +151,7 @@ impl FunctionRegistry {
             let entry = self.entry(account, &name)?;
             check_revision(entry.latest.revision_id, update.revision_id)?;
             check_settled(&entry)?;
+            self.check_may_deploy(&entry)?;
             Ok::<Entry, FunctionError>(entry)
         };
         let entry = check()?;

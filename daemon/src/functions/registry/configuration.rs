@@ -28,7 +28,13 @@ impl FunctionRegistry {
             check_settled(&entry)?;
             let mut record = entry.stored.value().clone();
             let layers = match &update.layers {
-                Some(arns) => registry.layers_of(arns)?,
+                Some(arns) => {
+                    let layers = registry.layers_of(arns)?;
+                    if !layers.is_empty() {
+                        registry.check_may_deploy(&entry)?;
+                    }
+                    layers
+                }
                 None => record.latest.settings.layers.clone(),
             };
             registry.check_total(record.latest.package, &layers).await?;

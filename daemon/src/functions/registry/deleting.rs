@@ -2,6 +2,7 @@
 
 use super::{
     FunctionRegistry,
+    code_signing::SigningOfFunction,
     index::Entry,
     permissions::policy_key,
     record::{self, AliasRecord, FormerFunction, VersionRecord},
@@ -24,6 +25,7 @@ enum Doomed {
     Policy(String),
     EventConfig(String),
     Provisioned(String),
+    CodeSigning(String),
 }
 
 impl Doomed {
@@ -34,6 +36,7 @@ impl Doomed {
             Self::Policy(key) => batch.delete::<Policy>(key),
             Self::EventConfig(key) => batch.delete::<EventInvokeConfig>(key),
             Self::Provisioned(key) => batch.delete::<ProvisionedConcurrency>(key),
+            Self::CodeSigning(key) => batch.delete::<SigningOfFunction>(key),
         }
     }
 }
@@ -135,6 +138,7 @@ impl FunctionRegistry {
         doomed.extend(
             provisioned.map(|qualifier| Doomed::Provisioned(record::key_of(account, name, qualifier))),
         );
+        doomed.extend(entry.code_signing.iter().map(|_| Doomed::CodeSigning(record::key(account, name))));
         let mut batch = Batch::new();
         batch.compare_and_delete(&entry.stored)?;
         if entry.stored.last_version > 0 {

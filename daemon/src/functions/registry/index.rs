@@ -9,11 +9,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{layers::Layers, record::FunctionRecord, version::FunctionVersion};
+use super::{code_signing::CodeSignings, layers::Layers, record::FunctionRecord, version::FunctionVersion};
 use crate::{
     functions::{
-        Alias, AliasName, EventInvokeConfig, FunctionName, Policy, ProvisionedConcurrency, Qualifier,
-        RuntimeName, Version, VersionNumber,
+        Alias, AliasName, CodeSigningId, EventInvokeConfig, FunctionName, Policy, ProvisionedConcurrency,
+        Qualifier, RuntimeName, Version, VersionNumber,
     },
     identity::AccountId,
     store::{Sha256Digest, Stored},
@@ -30,6 +30,7 @@ pub(super) struct Entry {
     pub(super) policies: HashMap<Option<Qualifier>, Arc<Policy>>,
     pub(super) event_configs: BTreeMap<Qualifier, Arc<EventInvokeConfig>>,
     pub(super) provisioned: BTreeMap<Qualifier, Arc<ProvisionedConcurrency>>,
+    pub(super) code_signing: Option<CodeSigningId>,
 }
 
 impl Entry {
@@ -43,6 +44,7 @@ impl Entry {
             policies: HashMap::new(),
             event_configs: BTreeMap::new(),
             provisioned: BTreeMap::new(),
+            code_signing: None,
         }
     }
 
@@ -86,12 +88,13 @@ pub(super) struct Index {
     runtimes: HashMap<(AccountId, RuntimeName), usize>,
     usage: HashMap<AccountId, Usage>,
     pub(super) layers: Layers,
+    pub(super) code_signings: CodeSignings,
 }
 
 impl Index {
-    /// No functions yet, but these layers.
-    pub(super) fn with_layers(layers: Layers) -> Self {
-        Self { layers, ..Self::default() }
+    /// No functions yet, but these layers and code-signing configurations.
+    pub(super) fn with(layers: Layers, code_signings: CodeSignings) -> Self {
+        Self { layers, code_signings, ..Self::default() }
     }
 
     pub(super) fn get(&self, account: AccountId, name: &FunctionName) -> Option<&Entry> {

@@ -17,6 +17,7 @@
 mod aliases;
 mod attributes;
 mod code;
+mod code_signing;
 mod configuration;
 mod deleting;
 mod events;
@@ -115,6 +116,8 @@ struct Shared {
     shares: tokio::sync::Mutex<()>,
     /// Held while a layer is changed.
     layer_gate: tokio::sync::Mutex<()>,
+    /// Held while a code-signing configuration is changed, or which of them a function has.
+    signing_gate: tokio::sync::Mutex<()>,
     concurrency: Concurrency,
     changes: broadcast::Sender<FunctionChange>,
     /// Told after what is wanted of versions has changed.

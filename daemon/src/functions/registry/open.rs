@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     FunctionRegistry, FunctionVersion, MAX_UNPACKING, MAX_WAITING_CHANGES, RegistryOptions, Shared,
+    code_signing::{CodeSignings, SigningOfFunction},
     gate::Gates,
     index::{Entry, Index},
     layers::Layers,
@@ -58,7 +59,7 @@ impl FunctionRegistry {
                 tracing::error!(%package, error, "a layer has no content");
             }
         }
-        let mut index = Index::with_layers(layers);
+        let mut index = Index::with(layers, CodeSignings::read(&store, &options.region)?);
         let mut unsettled = Vec::new();
         for ((account, name), entry) in entries {
             if let Some(share) = entry.stored.reserved_concurrency {
@@ -82,6 +83,7 @@ impl FunctionRegistry {
             gates: Gates::default(),
             shares: tokio::sync::Mutex::default(),
             layer_gate: tokio::sync::Mutex::default(),
+            signing_gate: tokio::sync::Mutex::default(),
             concurrency,
             changes,
             provisions: watch::Sender::new(()),
@@ -139,6 +141,11 @@ impl Reader<'_> {
             let Some((entry, qualifier)) = self.owner(entries, &stored).await? else { continue };
             let qualifier = qualifier.ok_or_else(|| damaged(&stored))?;
             entry.provisioned.insert(qualifier, Arc::new(stored.into_value()));
+        }
+        for stored in self.store.scan_all::<SigningOfFunction>("") {
+            let stored = stored?;
+            let Some((entry, _)) = self.owner(entries, &stored).await? else { continue };
+            entry.code_signing = Some(stored.into_value().config);
         }
         Ok(())
     }

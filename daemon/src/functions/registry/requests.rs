@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::version::FunctionVersion;
 use crate::{
     functions::{
-        Architecture, FunctionArn, FunctionName, LayerVersionArn, RevisionId, Settings, Tags, Version,
+        Architecture, CodeSigningArn, FunctionArn, FunctionName, LayerVersionArn, RevisionId, Settings, Tags,
+        Version,
     },
     identity::AccountId,
 };
@@ -21,6 +22,8 @@ pub struct CreateFunction {
     pub layers: Vec<LayerVersionArn>,
     /// Its tags.
     pub tags: Tags,
+    /// The code-signing configuration that it is to have.
+    pub code_signing: Option<CodeSigningArn>,
     /// Whether to publish it as a version, too.
     pub publish: bool,
 }

@@ -65,7 +65,7 @@ impl FunctionRegistry {
         let mut batch = self.batch(&entry)?;
         let latest_settles = record.latest.progress != Progress::Settled;
         if latest_settles {
-            // Lambda counts this as a change of the function, and not of a version that was published with it.
+            // Lambda counts this as a change: of the function, and of a version that was published with it.
             record.latest.progress = Progress::Settled;
             record.latest.revision_id = RevisionId::random();
             batch.put(entry.stored.key(), &record)?;
@@ -74,7 +74,11 @@ impl FunctionRegistry {
         for (number, version) in entry.versions.iter().filter(|(_, version)| version.is_changing()) {
             let key = record::version_key(account, name, *number);
             let Some(stored) = self.0.store.get::<VersionRecord>(&key)? else { continue };
-            let settled = VersionRecord { progress: Progress::Settled, ..stored.into_value() };
+            let settled = VersionRecord {
+                progress: Progress::Settled,
+                revision_id: RevisionId::random(),
+                ..stored.into_value()
+            };
             batch.put(&key, &settled)?;
             versions.push((*number, settled));
             tracing::debug!(function = %arn, version = %version.version, "a version has settled");

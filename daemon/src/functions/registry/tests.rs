@@ -1,5 +1,6 @@
 //! The registry as its callers see it, over a real store on disk.
 
+mod code_signing;
 mod provisioned;
 
 use std::{
@@ -130,6 +131,7 @@ fn function(name: &str) -> CreateFunction {
         },
         layers: Vec::new(),
         tags: Tags::default(),
+        code_signing: None,
         publish: false,
     }
 }
@@ -737,8 +739,10 @@ async fn creating_and_updating_can_publish_at_once() {
         world.registry.create(CreateFunction { publish: true, ..function("hello") }, code).await.unwrap();
     let one = created.published.unwrap();
     assert_eq!((one.version.to_string().as_str(), &one.state), ("1", &State::Pending));
+    let pending = one.revision_id;
     let one = world.registry.settled(&reference("hello:1"), None).await.unwrap();
     assert_eq!(one.state, State::Active);
+    assert_ne!(one.revision_id, pending, "settling is a change of the version, too");
     world.registry.settled(&reference("hello"), None).await.unwrap();
     assert_eq!(publish(&world).await.version.to_string(), "1");
     let code = world.upload(&archive("two")).await;

@@ -84,13 +84,6 @@ pub(super) async fn delete_concurrency(lambda: &Lambda, call: Call) -> Result<An
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
-/// GetFunctionCodeSigningConfig: no function has one here, which is what Lambda answers of one that has none.
-pub(super) async fn get_code_signing(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
-    let (reference, _) = target(lambda, &call, "GetFunctionCodeSigningConfig")?;
-    lambda.functions(&call).resolve(&reference, None)?;
-    json_answer(StatusCode::OK, &json!({}))
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Management {

@@ -21,9 +21,9 @@ use crate::{
         packages,
     },
     functions::{
-        Architecture, Changed, CreateFunction, Found, FunctionArn, FunctionError, FunctionName,
-        FunctionRegistry, InvalidField, Page, Qualifier, Settings, Tags, UpdateCode, UpdateConfiguration,
-        UploadedCode, Version,
+        Architecture, Changed, CodeSigningArn, CreateFunction, Found, FunctionArn, FunctionError,
+        FunctionName, FunctionRegistry, InvalidField, Page, Qualifier, Settings, Tags, UpdateCode,
+        UpdateConfiguration, UploadedCode, Version,
     },
 };
 
@@ -55,6 +55,7 @@ struct CreateInput {
     package_type: Option<String>,
     tags: Option<BTreeMap<String, String>>,
     architectures: Option<Vec<String>>,
+    code_signing_config_arn: Option<String>,
     #[serde(flatten)]
     settings: SettingsInput,
 }
@@ -76,6 +77,7 @@ pub(super) async fn create(lambda: &Lambda, call: Call) -> Result<Answer, AwsErr
     }
     let architecture =
         input.architectures.as_deref().and_then(|words| checks.take(Architecture::of_list(words)));
+    let code_signing: Option<CodeSigningArn> = checks.unless_empty(input.code_signing_config_arn.as_deref());
     let change = changes(input.settings, &mut checks);
     let is_image = match input.package_type.as_deref() {
         None | Some("Zip") => false,
@@ -105,17 +107,11 @@ pub(super) async fn create(lambda: &Lambda, call: Call) -> Result<Answer, AwsErr
     // Everything that can be refused without the package is, before the package is taken in.
     registry.check_free(&name)?;
     let code = receive(&registry, code).await?;
-    let create = CreateFunction { name, settings, layers, tags, publish: input.publish.unwrap_or_default() };
-    let created = registry.create(create, code).await?;
-    changed(StatusCode::CREATED, &created)
-}
-
-/// What a function is after a change of its code: the version that was published with it, if one was.
-fn changed(status: StatusCode, changed: &Changed) -> Result<Answer, AwsError> {
-    match &changed.published {
-        Some(version) => json(status, &Configuration::of(version, &version.qualified_arn())),
-        None => json(status, &Configuration::of(&changed.latest, &changed.latest.arn)),
-    }
+    let publish = input.publish.unwrap_or_default();
+    let create = CreateFunction { name, settings, layers, tags, code_signing, publish };
+    let Changed { latest, published } = registry.create(create, code).await?;
+    // Lambda shows the version that was published with it under the function's own ARN, here and nowhere else.
+    json(StatusCode::CREATED, &Configuration::of(published.as_ref().unwrap_or(&latest), &latest.arn))
 }
 
 fn check_new_name(name: &str, checks: &mut Checks) {
@@ -346,8 +342,11 @@ pub(super) async fn update_code(lambda: &Lambda, call: Call) -> Result<Answer, A
         architecture,
         publish: input.publish.unwrap_or_default(),
     };
-    let updated = registry.update_code(&reference, update, code).await?;
-    changed(StatusCode::OK, &updated)
+    let Changed { latest, published } = registry.update_code(&reference, update, code).await?;
+    match published {
+        Some(version) => json(StatusCode::OK, &Configuration::of(&version, &version.qualified_arn())),
+        None => json(StatusCode::OK, &Configuration::of(&latest, &latest.arn)),
+    }
 }
 
 /// UpdateFunctionConfiguration.

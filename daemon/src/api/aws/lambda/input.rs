@@ -1,6 +1,6 @@
 //! What a request says: in its path, its query, its headers and its JSON.
 
-use std::str::FromStr;
+use std::{fmt::Display, str::FromStr};
 
 use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
@@ -15,6 +15,9 @@ use crate::{
     },
     identity::{AccountId, sigv4::Identity},
 };
+
+/// Colons of a function's ARN before its name.
+const PARTS_BEFORE_NAME: usize = 6;
 
 /// What a path names, by its template's labels, decoded.
 #[derive(Debug, Default)]
@@ -112,10 +115,23 @@ impl Call {
             Ok(reference) => (Some(reference), qualifier),
             // Well-formed, and longer than any function's name: there is no such function.
             Err(error) if error.kind == InvalidKind::Value => {
-                checks.not_found = Some(self.arn_of(text));
+                checks.not_found = Some(self.not_found(text, checks.with_version));
                 (None, qualifier)
             }
             Err(error) => (checks.take(Err(error)), qualifier),
+        }
+    }
+
+    /// What Lambda says it has not found: the ARN with the qualifier that the caller named, in the reference or beside it,
+    /// or else with the one that stands for none, if versions are told.
+    fn not_found(&self, text: &str, with_version: bool) -> String {
+        let arn = self.arn_of(text);
+        let is_qualified = arn.matches(':').count() > PARTS_BEFORE_NAME;
+        match self.parameter("Qualifier").filter(|qualifier| !qualifier.is_empty()) {
+            _ if is_qualified => arn,
+            Some(qualifier) => format!("{arn}:{qualifier}"),
+            None if with_version => format!("{arn}:$LATEST"),
+            None => arn,
         }
     }
 
@@ -233,8 +249,7 @@ impl Checks {
             return Err(error.into());
         }
         let Some(arn) = self.not_found else { return Ok(()) };
-        let version = if self.with_version { ":$LATEST" } else { "" };
-        Err(AwsError::new("ResourceNotFoundException", format!("Function not found: {arn}{version}")))
+        Err(AwsError::new("ResourceNotFoundException", format!("Function not found: {arn}")))
     }
 
     /// The same, and a value that is there if nothing was wrong.
@@ -257,16 +272,21 @@ pub(super) fn own(
     let account: AccountId = call.identity.account;
     let arn = reference.arn_for(registry.region(), account);
     if reference.foreign_region(registry.region()).is_none() && arn.account != account {
-        let partition = registry.region().partition();
-        return Err(AwsError::new(
-            "AccessDeniedException",
-            format!(
-                "User: arn:{partition}:iam::{account}:root is not authorized to perform: lambda:{operation} on resource: \
-                 {arn} because no resource-based policy allows the lambda:{operation} action"
-            ),
-        ));
+        return Err(denied(registry.region(), call, operation, &arn));
     }
     Ok(arn.into())
+}
+
+/// What Lambda says to a caller who asks for something of another account's.
+pub(super) fn denied(region: &Region, call: &Call, operation: &str, resource: &impl Display) -> AwsError {
+    let (partition, account) = (region.partition(), call.identity.account);
+    AwsError::new(
+        "AccessDeniedException",
+        format!(
+            "User: arn:{partition}:iam::{account}:root is not authorized to perform: lambda:{operation} on resource: \
+             {resource} because no resource-based policy allows the lambda:{operation} action"
+        ),
+    )
 }
 
 /// The caller's own function that a request names, and the qualifier, where nothing else of the request is to be checked.
@@ -309,6 +329,28 @@ mod tests {
             "",
         ] {
             assert!(Labels::matching(TEMPLATE, other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_name_too_long_for_any_function_is_not_found_as_it_was_asked_for() {
+        let name = "a".repeat(65);
+        for (path, query, told) in [
+            ("", "", ":$LATEST"),
+            (":live", "", ":live"),
+            ("", "?Qualifier=live", ":live"),
+            (":live", "?Qualifier=live", ":live"),
+        ] {
+            let request = http::Request::builder().uri(format!("/{query}")).body(()).unwrap();
+            let account = AccountId::DEFAULT;
+            let identity = Identity { account, access_key_id: "test".to_owned().try_into().unwrap() };
+            let mut call = Call::new(identity, request.into_parts().0, Bytes::new(), Region::default());
+            call.labels = Labels(vec![("FunctionName", format!("{name}{path}"))]);
+            let mut checks = Checks::of_call();
+            call.function(&mut checks);
+            let told =
+                format!("Function not found: arn:aws:lambda:us-east-1:{account}:function:{name}{told}");
+            assert_eq!(checks.finish().unwrap_err().message, Some(told));
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod account;
 mod aliases;
+mod code_signing;
 mod configuration;
 mod events;
 mod functions;

@@ -1,12 +1,15 @@
 //! A function's settings, as requests have them.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 
 use super::input::Checks;
 use crate::functions::{
-    self, DeadLetterArn, EphemeralStorageMb, InvalidField, KmsKeyArn, LayerVersionArn, LoggingChange,
+    DeadLetterArn, Environment, EphemeralStorageMb, InvalidField, KmsKeyArn, LayerVersionArn, LoggingChange,
     MemoryMb, RoleArn, SnapStart, TimeoutSeconds, TracingMode, UpdateConfiguration, VpcConfig,
 };
 
@@ -51,7 +54,35 @@ struct DeadLetterInput {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct EnvironmentInput {
-    variables: Option<BTreeMap<String, String>>,
+    variables: Option<Variables>,
+}
+
+/// The members of an object in their order, which Lambda keeps where it repeats them.
+#[derive(Default)]
+struct Variables(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Variables {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(VariablesVisitor)
+    }
+}
+
+struct VariablesVisitor;
+
+impl<'de> Visitor<'de> for VariablesVisitor {
+    type Value = Variables;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of strings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Variables, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = members.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Variables(pairs))
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -107,7 +138,7 @@ pub(super) fn changes(input: SettingsInput, checks: &mut Checks) -> UpdateConfig
             input.ephemeral_storage.unwrap_or_default().size,
         ),
         environment: input.environment.and_then(|environment| {
-            checks.take(functions::Environment::try_from(environment.variables.unwrap_or_default()))
+            checks.take(Environment::of_pairs(environment.variables.unwrap_or_default().0))
         }),
         tracing: checks.optional::<TracingMode>(input.tracing_config.unwrap_or_default().mode.as_deref()),
         dead_letter: input

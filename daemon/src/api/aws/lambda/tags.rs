@@ -1,4 +1,4 @@
-//! Tags of functions and event source mappings. Those of other resources are not served: there are none here to have any.
+//! Tags of functions, code-signing configurations and event source mappings. Those of other resources are not served.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Lambda,
-    input::{Call, Checks, own},
+    input::{Call, Checks, denied, own},
 };
 use crate::{
     api::aws::{
@@ -16,7 +16,7 @@ use crate::{
         error::AwsError,
     },
     events::mapping::{MappingError, MappingId},
-    functions::{FunctionArn, FunctionReference, Tags},
+    functions::{CodeSigningArn, FunctionArn, FunctionReference, Tags},
 };
 
 /// The model's pattern for what can have tags.
@@ -25,9 +25,10 @@ const TAGGABLE: &str = r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-is
 /// Characters of such an ARN. Source: the model.
 const TAGGABLE_MAX: usize = 256;
 
-/// What has tags here.
+/// What can have tags here.
 enum Tagged {
     Function(FunctionArn),
+    CodeSigning(CodeSigningArn),
     Mapping(MappingId),
 }
 
@@ -49,21 +50,29 @@ fn tagged(lambda: &Lambda, call: &Call, mut checks: Checks, operation: &str) -> 
         );
     }
     checks.finish()?;
-    if let Some((_, id)) = text.split_once(":event-source-mapping:") {
-        let mapping = lambda.mappings.get(call.identity.account, id.parse()?)?;
-        return if mapping.arn() == text {
-            Ok(Tagged::Mapping(mapping.id))
-        } else {
-            Err(MappingError::NotFound.into())
+    let registry = lambda.functions(call);
+    if let Ok(arn) = text.parse::<CodeSigningArn>() {
+        return match arn.account == call.identity.account {
+            true => Ok(Tagged::CodeSigning(arn)),
+            false => Err(denied(registry.region(), call, operation, &arn)),
         };
     }
+    if let Some((_, id)) = text.split_once(":event-source-mapping:") {
+        let mapping = lambda.mappings.get(call.identity.account, id.parse()?)?;
+        return match mapping.arn() == text {
+            true => Ok(Tagged::Mapping(mapping.id)),
+            false => Err(MappingError::NotFound.into()),
+        };
+    }
+    // There are none here to have any.
+    if text.contains(":capacity-provider:") {
+        let told = format!("Capacity provider not found: {text}");
+        return Err(AwsError::new("ResourceNotFoundException", told));
+    }
     let reference: FunctionReference = text.parse().map_err(|_| {
-        AwsError::new(
-            "NotImplementedException",
-            "thawd keeps tags of functions and event source mappings only",
-        )
+        let told = "thawd keeps no tags of resources of this kind";
+        AwsError::new("NotImplementedException", told)
     })?;
-    let registry = lambda.functions(call);
     let reference = own(reference, call, &registry, operation)?;
     Ok(Tagged::Function(reference.arn_for(registry.region(), call.identity.account)))
 }
@@ -75,8 +84,10 @@ pub(super) async fn list(lambda: &Lambda, call: Call) -> Result<Answer, AwsError
     struct Output<'a> {
         tags: BTreeMap<&'a str, &'a str>,
     }
+    let registry = lambda.functions(&call);
     let tags = match tagged(lambda, &call, Checks::default(), "ListTags")? {
-        Tagged::Function(arn) => lambda.functions(&call).tags(&arn)?,
+        Tagged::Function(arn) => registry.tags(&arn)?,
+        Tagged::CodeSigning(arn) => registry.code_signing(&arn)?.tags.clone(),
         Tagged::Mapping(id) => lambda.mappings.get(call.identity.account, id)?.tags.clone(),
     };
     json(StatusCode::OK, &Output { tags: tags.iter().collect() })
@@ -95,9 +106,10 @@ pub(super) async fn tag(lambda: &Lambda, call: Call) -> Result<Answer, AwsError>
         checks.missing("tags");
     }
     let tagged = tagged(lambda, &call, checks, "TagResource")?;
-    let tags = Tags::try_from(input.tags.unwrap_or_default())?;
+    let (registry, tags) = (lambda.functions(&call), Tags::try_from(input.tags.unwrap_or_default())?);
     match tagged {
-        Tagged::Function(arn) => lambda.functions(&call).tag(&arn, tags).await?,
+        Tagged::Function(arn) => registry.tag(&arn, tags).await?,
+        Tagged::CodeSigning(arn) => registry.tag_code_signing(&arn, |old| old.with(tags)).await?,
         Tagged::Mapping(id) => lambda.mappings.tag(call.identity.account, id, tags).await?,
     }
     Ok(empty(StatusCode::NO_CONTENT))
@@ -110,8 +122,12 @@ pub(super) async fn untag(lambda: &Lambda, call: Call) -> Result<Answer, AwsErro
     if keys.is_empty() {
         checks.missing("tagKeys");
     }
+    let registry = lambda.functions(&call);
     match tagged(lambda, &call, checks, "UntagResource")? {
-        Tagged::Function(arn) => lambda.functions(&call).untag(&arn, keys).await?,
+        Tagged::Function(arn) => registry.untag(&arn, keys).await?,
+        Tagged::CodeSigning(arn) => {
+            registry.tag_code_signing(&arn, move |old| Ok(old.without(&keys))).await?;
+        }
         Tagged::Mapping(id) => lambda.mappings.untag(call.identity.account, id, keys).await?,
     }
     Ok(empty(StatusCode::NO_CONTENT))
