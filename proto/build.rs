@@ -5,10 +5,11 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "thaw/v1/functions.proto",
     "thaw/v1/versions.proto",
     "thaw/v1/attributes.proto",
+    "thaw/v1/event_sources.proto",
     "thaw/v1/layers.proto",
     "thaw/v1/invocation.proto",
     "thaw/v1/events.proto",

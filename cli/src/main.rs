@@ -15,7 +15,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use client::Client;
-use commands::{admin, alias, bench, events, function, invoke, layer, logs, runtime, schedule};
+use commands::{admin, alias, bench, event_source, events, function, invoke, layer, logs, runtime, schedule};
 use failure::Failure;
 use ui::Ui;
 
@@ -52,6 +52,9 @@ enum Command {
     /// Lead names to versions: `thaw invoke NAME:ALIAS` calls them.
     #[command(subcommand)]
     Alias(alias::Command),
+    /// Let queues and streams feed functions.
+    #[command(subcommand)]
+    EventSource(event_source::Command),
     /// Publish archives that functions share.
     #[command(subcommand)]
     Layer(layer::Command),
@@ -98,6 +101,7 @@ async fn run(cli: Cli, ui: &Ui) -> Result<(), Failure> {
     match cli.command {
         Command::Function(command) => function::run(command, &client, ui).await,
         Command::Alias(command) => alias::run(command, &client, ui).await,
+        Command::EventSource(command) => event_source::run(command, &client, ui).await,
         Command::Layer(command) => layer::run(command, &client, ui).await,
         Command::Invoke(arguments) => invoke::run(arguments, &client, ui).await,
         Command::Events(command) => events::run(command, &client, ui).await,

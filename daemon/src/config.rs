@@ -49,6 +49,12 @@ pub struct Config {
     pub aws_credentials: Option<PathBuf>,
     /// Group whose members may use the socket; `None` leaves it to root.
     pub socket_group: Option<String>,
+    /// Where Redis is whose streams feed functions, with its password if it has one.
+    pub redis_url: Option<String>,
+    /// Where SQS is whose queues feed functions.
+    pub sqs_endpoint: Option<String>,
+    /// File with the credentials that queues are read with; `None` reads them with the development credential.
+    pub sqs_credentials: Option<PathBuf>,
     /// Unix socket of dockerd.
     pub docker_socket: PathBuf,
     /// The static first process of every sandbox.
@@ -248,6 +254,9 @@ impl Config {
             socket: run_dir.join("thawd.sock"),
             aws_listen: "127.0.0.1:4566".to_owned(),
             aws_credentials: None,
+            redis_url: None,
+            sqs_endpoint: None,
+            sqs_credentials: None,
             socket_group: None,
             docker_socket: PathBuf::from("/var/run/docker.sock"),
             init: machine.program_dir.join("thaw-init"),

@@ -11,7 +11,12 @@ use thaw_daemon::{
     },
     clock::{SharedClock, SystemClock},
     config::{CommandLine, Config},
-    events::schedules::Schedules,
+    events::{
+        SqsEndpoint,
+        mapping::MappingRegistry,
+        poller::{Endpoints, Pollers},
+        schedules::Schedules,
+    },
     functions::{FunctionRegistry, PackageLimits, PackageStore, Region, RegistryOptions},
     identity::{AccountId, Credentials, sigv4::Verifier},
     invoke::{Destinations, EventQueue, Invoker, QueueSettings, Recipes},
@@ -128,6 +133,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     )
     .await?;
     let schedules = Schedules::open(store.clone(), registry.clone(), Arc::clone(&clock))?;
+    let mappings = MappingRegistry::open(store.clone(), registry.clone(), Arc::clone(&clock))?;
     let logs = LogStore::open(config.data_dir.join("logs"), LogSettings::from(&config), Arc::clone(&clock))?;
 
     let credentials = match &config.aws_credentials {
@@ -135,6 +141,19 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         None => Credentials::development(),
     };
     let verifier = Arc::new(Verifier::new(credentials, region.as_str()));
+    let endpoints = Endpoints {
+        redis_url: config.redis_url.clone(),
+        sqs: match &config.sqs_endpoint {
+            Some(url) => Some(SqsEndpoint {
+                url: url.clone(),
+                credentials: Arc::new(match &config.sqs_credentials {
+                    Some(path) => Credentials::read(path)?,
+                    None => Credentials::development(),
+                }),
+            }),
+            None => None,
+        },
+    };
     // Bound before anything is made, so that a port that is taken is told at once.
     let aws_listener = match config.aws_address() {
         Some(address) => Some(Listener::bind(address).await?),
@@ -206,10 +225,20 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let ahead = tokio::spawn(pool.clone().look_ahead(stop.clone()));
     let provisioned = tokio::spawn(invoker.clone().keep_provisioned(stop.clone()));
     let scheduled = tokio::spawn(schedules.clone().follow(invoker.clone(), stop.clone()));
+    let pollers = Pollers::new(
+        mappings.clone(),
+        endpoints,
+        store.clone(),
+        invoker.clone(),
+        pool.clone(),
+        Arc::clone(&wall_clock),
+    );
+    let pollers = tokio::spawn(pollers.follow(stop.clone()));
     let doors = Doors {
         invoker: invoker.clone(),
         schedules: schedules.clone(),
         registry: registry.clone(),
+        mappings: mappings.clone(),
         pool: pool.clone(),
         logs: logs.clone(),
         runtimes,
@@ -222,6 +251,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let serving_aws = aws_listener.map(|listener| {
         let doors = AwsDoors {
             registry: registry.clone(),
+            mappings: mappings.clone(),
             invoker: invoker.clone(),
             logs: logs.clone(),
             verifier,
@@ -271,14 +301,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     events.await.context("delivering events")?;
     results.await.context("sending results of events")?;
     time.await.context("keeping the queue's time")?;
-    queue.close().await;
     changes.await.context("following changes")?;
     stock.await.context("keeping sandboxes ready")?;
     ahead.await.context("making sandboxes ahead of calls")?;
     provisioned.await.context("keeping what is provisioned")?;
     scheduled.await.context("running schedules")?;
     schedules.close().await;
+    pollers.await.context("following event source mappings")?;
+    queue.close().await;
     pool.close().await;
+    mappings.close().await;
     registry.close().await;
     host.remove_cgroup_parents();
     logs.shutdown().await;

@@ -73,7 +73,8 @@ class Walk:
 
     def all(self):
         for step in (self.creating, self.reading, self.invoking, self.changing, self.versions, self.aliases,
-                     self.permissions, self.tags, self.concurrency, self.provisioned, self.events, self.kept, self.signing, self.layers,
+                     self.permissions, self.tags, self.concurrency, self.provisioned, self.events, self.mappings, self.kept,
+                     self.signing, self.layers,
                      self.names, self.refusals, self.deleting):
             step()
             print("ok", step.__name__)
@@ -287,6 +288,71 @@ class Walk:
                       MaximumRetryAttempts=-1, MaximumEventAgeInSeconds=1)
         assert got["Error"]["Message"].startswith("2 validation errors detected: Value '-1' at 'maximumRetryAttempts'"), got
         self.api.delete_function_event_invoke_config(FunctionName=self.name)
+
+    def mappings(self):
+        queue, missing = f"arn:aws:sqs:{REGION}:{ACCOUNT}:walk", str(uuid.uuid4())
+        pattern = json.dumps({"body": {"kind": ["order"]}})
+        made = self.api.create_event_source_mapping(
+            EventSourceArn=queue, FunctionName=self.name, Tags={"team": "core"},
+            FilterCriteria={"Filters": [{"Pattern": pattern}]}, ScalingConfig={"MaximumConcurrency": 2})
+        assert made["ResponseMetadata"]["HTTPStatusCode"] == 202, made
+        wanted = {"BatchSize": 10, "MaximumBatchingWindowInSeconds": 0, "EventSourceArn": queue, "FunctionArn": self.arn,
+                  "FunctionResponseTypes": [], "State": "Creating", "StateTransitionReason": "USER_INITIATED",
+                  "FilterCriteria": {"Filters": [{"Pattern": pattern}]}, "ScalingConfig": {"MaximumConcurrency": 2},
+                  "UUID": made["UUID"], "EventSourceMappingArn":
+                  f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:{made['UUID']}"}
+        assert {key: value for key, value in made.items() if key not in ("LastModified", "ResponseMetadata")} == wanted, made
+        assert self.api.list_tags(Resource=made["EventSourceMappingArn"])["Tags"] == {"team": "core"}
+        refused(self.api.create_event_source_mapping, "ResourceConflictException", 409, EventSourceArn=queue,
+                FunctionName=self.name, text=f'An event source mapping with SQS arn (" {queue} ") and function (" {self.name} ") '
+                f"already exists. Please update or delete the existing mapping with UUID {made['UUID']}")
+        self.mapping_is(made["UUID"], "Enabled")
+        changed = self.api.update_event_source_mapping(
+            UUID=made["UUID"], FunctionResponseTypes=["ReportBatchItemFailures"], FilterCriteria={})
+        assert changed["ResponseMetadata"]["HTTPStatusCode"] == 202 and changed["State"] == "Updating", changed
+        assert changed["FunctionResponseTypes"] == ["ReportBatchItemFailures"] and "FilterCriteria" not in changed, changed
+        self.mapping_is(made["UUID"], "Enabled")
+        listed = self.api.list_event_source_mappings(EventSourceArn=queue, FunctionName=self.name, MaxItems=1)
+        assert [mapping["UUID"] for mapping in listed["EventSourceMappings"]] == [made["UUID"]], listed
+        assert self.api.delete_event_source_mapping(UUID=made["UUID"])["State"] == "Deleting"
+
+        stream = f"arn:aws:redis:{REGION}:{ACCOUNT}:stream/walk"
+        made = self.api.create_event_source_mapping(
+            EventSourceArn=stream, FunctionName=self.name, StartingPosition="TRIM_HORIZON", Enabled=False)
+        wanted = {"BatchSize": 100, "BisectBatchOnFunctionError": False, "DestinationConfig": {"OnFailure": {}},
+                  "LastProcessingResult": "No records processed", "MaximumRecordAgeInSeconds": -1,
+                  "MaximumRetryAttempts": -1, "ParallelizationFactor": 1, "StartingPosition": "TRIM_HORIZON",
+                  "StateTransitionReason": "User action", "TumblingWindowInSeconds": 0}
+        assert {key: made.get(key) for key in wanted} == wanted, made
+        self.mapping_is(made["UUID"], "Disabled")
+        self.api.delete_event_source_mapping(UUID=made["UUID"])
+
+        gone = "The resource you requested does not exist."
+        for call in (self.api.get_event_source_mapping, self.api.delete_event_source_mapping,
+                     self.api.update_event_source_mapping):
+            refused(call, "ResourceNotFoundException", 404, gone, UUID=missing)
+        create = self.api.create_event_source_mapping
+        refused(create, "InvalidParameterValueException", 400, "Unrecognized event source.", FunctionName=self.name)
+        refused(create, "InvalidParameterValueException", 400, "Function does not exist", FunctionName="missing",
+                EventSourceArn=queue)
+        refused(create, "InvalidParameterValueException", 400, "Invalid filter pattern definition.", FunctionName=self.name,
+                EventSourceArn=queue, FilterCriteria={"Filters": [{"Pattern": "simple string"}]})
+        unsupported = "Unsupported DestinationConfig parameter for given event source mapping type."
+        refused(create, "InvalidParameterValueException", 400, unsupported, FunctionName=self.name, EventSourceArn=queue,
+                DestinationConfig={"OnSuccess": {"Destination": queue}})
+        refused(self.raw.create_event_source_mapping, "ValidationException", 400, FunctionName=self.name,
+                EventSourceArn=stream, StartingPosition="invalid", text="1 validation error detected: Value 'invalid' at "
+                "'startingPosition' failed to satisfy constraint: Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, "
+                "TRIM_HORIZON]")
+        refused(create, "InvalidParameterValueException", 400, FunctionName=self.name, EventSourceArn=stream,
+                text="1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must "
+                "not be null.")
+
+    def mapping_is(self, identifier, state):
+        deadline = time.monotonic() + 30
+        while (found := self.api.get_event_source_mapping(UUID=identifier)["State"]) != state:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
 
     def kept(self):
         settings = self.api.get_account_settings()

@@ -12,9 +12,10 @@ use thaw_proto::v1::{
     ListSandboxesRequest, LogEvent, LogType, ReadLogsRequest, Sandbox, SandboxState,
     UpdateFunctionCodeRequest, admin_service_client::AdminServiceClient,
     attribute_service_client::AttributeServiceClient, event_service_client::EventServiceClient,
-    function_service_client::FunctionServiceClient, invocation_service_client::InvocationServiceClient,
-    layer_service_client::LayerServiceClient, log_service_client::LogServiceClient,
-    runtime_service_client::RuntimeServiceClient, version_service_client::VersionServiceClient,
+    event_source_service_client::EventSourceServiceClient, function_service_client::FunctionServiceClient,
+    invocation_service_client::InvocationServiceClient, layer_service_client::LayerServiceClient,
+    log_service_client::LogServiceClient, runtime_service_client::RuntimeServiceClient,
+    version_service_client::VersionServiceClient,
 };
 use tokio::sync::OnceCell;
 use tonic::{Status, transport::Channel};
@@ -145,6 +146,10 @@ impl World {
     client!(
         /// AttributeService.
         attributes, AttributeServiceClient
+    );
+    client!(
+        /// EventSourceService.
+        event_sources, EventSourceServiceClient
     );
     client!(
         /// LayerService.

@@ -41,6 +41,7 @@ impl Check<'_> {
     fn all(&self) -> Result<(), ConfigError> {
         self.paths()?;
         self.aws()?;
+        self.event_sources()?;
         self.names()?;
         self.numbers()
     }
@@ -112,6 +113,34 @@ impl Check<'_> {
             return Err(self.refused("aws_listen", problem));
         }
         Ok(())
+    }
+
+    /// Nothing of the value is told: it may have a password.
+    fn event_sources(&self) -> Result<(), ConfigError> {
+        let Config { sqs_endpoint, sqs_credentials, .. } = self.config;
+        if let Some(path) = sqs_credentials {
+            self.absolute("sqs_credentials", path)?;
+        }
+        let is_http = |url: &str| {
+            url.parse::<http::Uri>().is_ok_and(|uri| {
+                matches!(uri.scheme_str(), Some("http" | "https"))
+                    && uri.host().is_some_and(|host| !host.is_empty())
+            })
+        };
+        if sqs_endpoint.as_deref().is_some_and(|url| !is_http(url)) {
+            let problem =
+                "is not the address of an HTTP service; give http://HOST:PORT or https://HOST".to_owned();
+            return Err(self.refused("sqs_endpoint", problem));
+        }
+        match &self.config.redis_url {
+            Some(url) if redis::Client::open(url.as_str()).is_err() => Err(self.refused(
+                "redis_url",
+                "is not an address of Redis; give redis://HOST:PORT, redis://USER:PASSWORD@HOST:PORT/DATABASE or \
+                 unix:///PATH"
+                    .to_owned(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn names(&self) -> Result<(), ConfigError> {

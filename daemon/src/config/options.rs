@@ -56,6 +56,18 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "THAW_AWS_CREDENTIALS")]
     pub(super) aws_credentials: Option<PathBuf>,
 
+    /// Redis whose streams feed functions: redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], or unix:///PATH [default: none]
+    #[arg(long, value_name = "URL", env = "THAW_REDIS_URL", hide_env_values = true)]
+    pub(super) redis_url: Option<String>,
+
+    /// SQS whose queues feed functions: http://HOST:PORT or https://HOST [default: none]
+    #[arg(long, value_name = "URL", env = "THAW_SQS_ENDPOINT")]
+    pub(super) sqs_endpoint: Option<String>,
+
+    /// File with the credentials that queues are read with, by account [default: test with the secret test]
+    #[arg(long, value_name = "FILE", env = "THAW_SQS_CREDENTIALS")]
+    pub(super) sqs_credentials: Option<PathBuf>,
+
     /// Group whose members may use the socket, that is, run code as the daemon allows it [default: root's]
     #[arg(long, value_name = "GROUP", env = "THAW_SOCKET_GROUP")]
     pub(super) socket_group: Option<String>,

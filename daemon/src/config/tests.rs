@@ -39,6 +39,9 @@ fn settings() -> BTreeSet<String> {
     let whole = Config {
         socket_group: Some("thaw".to_owned()),
         aws_credentials: Some(PathBuf::from("/etc/thaw/credentials.toml")),
+        redis_url: Some("redis://127.0.0.1:6379".to_owned()),
+        sqs_endpoint: Some("http://127.0.0.1:9324".to_owned()),
+        sqs_credentials: Some(PathBuf::from("/etc/thaw/sqs.toml")),
         ..defaults()
     };
     to_table(&whole).unwrap().keys().cloned().collect()
@@ -66,6 +69,9 @@ fn every_setting_can_be_given_in_the_file() {
     let whole = Config {
         socket_group: Some("thaw".to_owned()),
         aws_credentials: Some(PathBuf::from("/etc/thaw/credentials.toml")),
+        redis_url: Some("redis://127.0.0.1:6379".to_owned()),
+        sqs_endpoint: Some("http://127.0.0.1:9324".to_owned()),
+        sqs_credentials: Some(PathBuf::from("/etc/thaw/sqs.toml")),
         ..defaults()
     };
     assert_eq!(with_file(&whole.to_toml().unwrap(), &[]).unwrap(), whole);
@@ -198,6 +204,26 @@ fn the_aws_api_is_for_this_machine_unless_it_has_credentials_of_its_own() {
 }
 
 #[test]
+fn an_address_of_redis_is_checked_and_its_password_is_not_told() {
+    for url in ["redis://127.0.0.1:6379", "redis://u:secret@[::1]:7000/3", "unix:///run/redis.sock"] {
+        assert!(with_flags(&["--redis-url", url]).is_ok(), "{url}");
+    }
+    for url in ["127.0.0.1:6379", "http://h", "rediss://u:secret@h", "redis://u:secret@h:x"] {
+        let error = refusal(&["--redis-url", url]);
+        assert!(error.starts_with("redis_url: is not an address") && !error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
+fn an_endpoint_is_an_http_service() {
+    assert!(with_flags(&["--sqs-endpoint", "https://sqs.us-east-1.amazonaws.com"]).is_ok());
+    for url in ["localhost:9324", "ftp://h", "http://", ""] {
+        assert!(refusal(&["--sqs-endpoint", url]).starts_with("sqs_endpoint: is not"), "{url}");
+    }
+    assert!(refusal(&["--sqs-credentials", "c.toml"]).starts_with("sqs_credentials: "));
+}
+
+#[test]
 fn names_that_cannot_be_are_refused() {
     assert!(refusal(&["--region", "Ireland"]).starts_with("region: \"Ireland\" is not a region"));
     assert!(refusal(&["--region", ""]).starts_with("region: "));
@@ -267,7 +293,15 @@ fn the_example_shows_every_setting_with_its_default() {
 
     let config = with_file(&settings_of_example, &[]).unwrap();
     // The settings whose default, none, cannot be written.
-    assert_eq!(Config { socket_group: None, aws_credentials: None, ..config }, defaults());
+    let none = Config {
+        socket_group: None,
+        aws_credentials: None,
+        redis_url: None,
+        sqs_endpoint: None,
+        sqs_credentials: None,
+        ..config
+    };
+    assert_eq!(none, defaults());
 }
 
 #[test]

@@ -1,3 +1,12 @@
-//! What calls functions by itself: schedules, as EventBridge's rules and EventBridge Scheduler have them.
+//! What makes functions run besides callers: event sources and schedules.
+//!
+//! [`mapping`] keeps which source feeds which function; [`poller`] reads the sources and calls the functions; [`pattern`] is
+//! the language that both choose records by. [`schedules`] are EventBridge's rules, and what EventBridge Scheduler has.
 
+pub mod mapping;
+pub mod pattern;
+pub mod poller;
 pub mod schedules;
+mod sources;
+
+pub use sources::sqs::SqsEndpoint;

@@ -249,6 +249,8 @@ pub enum ErrorKind {
     ProvisionedConcurrencyConfigNotFound,
     /// Something else is in the way.
     ResourceConflict,
+    /// A change of it is under way.
+    ResourceInUse,
     /// The revision is not the current one.
     PreconditionFailed,
     /// The policy would be too long.

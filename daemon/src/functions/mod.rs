@@ -46,7 +46,7 @@ pub use event_invoke::{
     Destination, Destinations, EventAgeSeconds, EventInvokeConfig, EventInvokeSettings, RetryAttempts,
 };
 pub use field::{InvalidField, InvalidKind};
-pub(crate) use field::{string_forms, text_forms};
+pub(crate) use field::{string_forms, text_forms, word_forms};
 pub use function_settings::{Settings, UpdateConfiguration};
 pub use layers::{
     CompatibleRuntime, LayerArn, LayerName, LayerReference, LayerVersion, LayerVersionArn, LicenseInfo,

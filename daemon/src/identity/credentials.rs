@@ -63,6 +63,11 @@ impl TryFrom<String> for AccessKeyId {
 pub struct SecretAccessKey(Arc<str>);
 
 impl SecretAccessKey {
+    /// The text, for whoever signs with it elsewhere.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -104,7 +109,7 @@ impl Session {
         self.expires <= now
     }
 
-    pub(super) fn token(&self) -> &str {
+    pub(crate) fn token(&self) -> &str {
         &self.token
     }
 }
@@ -231,6 +236,13 @@ impl Credentials {
             return Err(CredentialsError::Empty { path: path.to_owned() });
         }
         Ok(Self(credentials))
+    }
+
+    /// The credential that speaks for an account. Of several, the first by its key.
+    #[must_use]
+    pub fn of_account(&self, account: AccountId) -> Option<&Credential> {
+        let of_account = self.0.values().filter(|credential| credential.account == account);
+        of_account.min_by(|a, b| a.access_key_id.as_str().cmp(b.access_key_id.as_str()))
     }
 
     /// The credential with this id.

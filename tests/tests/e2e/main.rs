@@ -21,6 +21,7 @@ mod cli;
 mod cloudwatch;
 mod concurrency;
 mod engine;
+mod event_sources;
 mod events;
 mod failures;
 mod invocation;
@@ -39,6 +40,7 @@ mod refusals;
 mod runtime_api;
 mod sandboxes;
 mod schedules;
+mod sqs;
 mod start;
 mod versions;
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::answer::{Answer, answer, set};
 use crate::{
+    events::mapping::MappingError,
     functions::{ErrorKind, FunctionError, InvalidField, PackageError, Throttled, TooMuchProvisioned},
     identity::sigv4::SignatureError,
     invoke::{InvokeError, queue::QueueError},
@@ -44,7 +45,7 @@ enum Form {
 }
 
 /// Every exception that is told here.
-const FORMS: [(&str, StatusCode, Form); 28] = [
+const FORMS: [(&str, StatusCode, Form); 29] = [
     ("AccessDeniedException", StatusCode::FORBIDDEN, Form::Upper),
     ("CodeSigningConfigNotFoundException", StatusCode::NOT_FOUND, Form::UpperUser),
     ("CodeVerificationFailedException", StatusCode::BAD_REQUEST, Form::UpperUser),
@@ -63,6 +64,7 @@ const FORMS: [(&str, StatusCode, Form); 28] = [
     ("RequestTooLargeException", StatusCode::PAYLOAD_TOO_LARGE, Form::LowerUser),
     ("RequestTimeoutException", StatusCode::REQUEST_TIMEOUT, Form::Lower),
     ("ResourceConflictException", StatusCode::CONFLICT, Form::LowerUser),
+    ("ResourceInUseException", StatusCode::BAD_REQUEST, Form::UpperUser),
     ("ResourceNotFoundException", StatusCode::NOT_FOUND, Form::UpperUser),
     ("ResourceNotReadyException", StatusCode::BAD_GATEWAY, Form::LowerUser),
     ("SerializationException", StatusCode::BAD_REQUEST, Form::Upper),
@@ -178,6 +180,7 @@ impl From<FunctionError> for AwsError {
                 Self::new("ProvisionedConcurrencyConfigNotFoundException", error.to_string())
             }
             ErrorKind::ResourceConflict => Self::new("ResourceConflictException", error.to_string()),
+            ErrorKind::ResourceInUse => Self::new("ResourceInUseException", error.to_string()),
             ErrorKind::PreconditionFailed => Self::new("PreconditionFailedException", error.to_string()),
             ErrorKind::PolicyLengthExceeded => Self::new("PolicyLengthExceededException", error.to_string()),
             ErrorKind::CodeSigningConfigNotFound => {
@@ -190,6 +193,23 @@ impl From<FunctionError> for AwsError {
             ErrorKind::Unavailable => Self::new("ServiceUnavailableException", error.to_string()),
             ErrorKind::Internal => Self::internal(&error),
         }
+    }
+}
+
+impl From<MappingError> for AwsError {
+    fn from(error: MappingError) -> Self {
+        if let MappingError::InvalidField(error) = error {
+            return error.into();
+        }
+        let name = match error.kind() {
+            ErrorKind::ResourceNotFound => "ResourceNotFoundException",
+            ErrorKind::ResourceConflict => "ResourceConflictException",
+            ErrorKind::ResourceInUse => "ResourceInUseException",
+            ErrorKind::Unavailable => "ServiceUnavailableException",
+            ErrorKind::Internal => return Self::internal(&error),
+            _ => "InvalidParameterValueException",
+        };
+        Self::new(name, error.to_string())
     }
 }
 

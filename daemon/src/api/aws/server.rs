@@ -12,8 +12,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::door::Door;
 use crate::{
-    clock::SharedClock, events::schedules::Schedules, functions::FunctionRegistry, identity::sigv4::Verifier,
-    invoke::Invoker, logs::LogStore,
+    clock::SharedClock,
+    events::{mapping::MappingRegistry, schedules::Schedules},
+    functions::FunctionRegistry,
+    identity::sigv4::Verifier,
+    invoke::Invoker,
+    logs::LogStore,
 };
 
 /// Connections at the same time; more wait to be accepted. A client of AWS keeps ten or so.
@@ -30,6 +34,8 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(60);
 pub struct AwsDoors {
     /// The control plane.
     pub registry: FunctionRegistry,
+    /// Which sources feed functions.
+    pub mappings: MappingRegistry,
     /// Makes calls.
     pub invoker: Invoker,
     /// What functions log.

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
-    events::schedules::ScheduleError,
+    events::{mapping::MappingError, schedules::ScheduleError},
     functions::{ErrorKind, FunctionError, PackageError},
     invoke::{
         InvokeError,
@@ -118,6 +118,7 @@ impl From<FunctionError> for Refusal {
                 status(Code::NotFound, "PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND", message)
             }
             ErrorKind::ResourceConflict => status(Code::AlreadyExists, "RESOURCE_CONFLICT", message),
+            ErrorKind::ResourceInUse => status(Code::FailedPrecondition, "RESOURCE_IN_USE", message),
             ErrorKind::PreconditionFailed => status(Code::FailedPrecondition, "PRECONDITION_FAILED", message),
             ErrorKind::PolicyLengthExceeded => {
                 status(Code::ResourceExhausted, "POLICY_LENGTH_EXCEEDED", message)
@@ -150,6 +151,21 @@ impl From<ScheduleError> for Refusal {
             ScheduleError::Interrupted => status(Code::Unavailable, "DRAINING", message),
             ScheduleError::Function(error) => return error.into(),
             ScheduleError::Store(error) => return error.into(),
+        })
+    }
+}
+
+impl From<MappingError> for Refusal {
+    fn from(error: MappingError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            MappingError::InvalidField(error) => invalid(error.field, error.message),
+            MappingError::NotFound => not_found(message),
+            MappingError::Exists { .. } => status(Code::AlreadyExists, "RESOURCE_CONFLICT", message),
+            MappingError::InUse { .. } => status(Code::FailedPrecondition, "RESOURCE_IN_USE", message),
+            MappingError::TooMany { .. } => invalid("event_source_arn", message),
+            MappingError::Store(error) => return error.into(),
+            MappingError::Interrupted => status(Code::Unavailable, "DRAINING", message),
         })
     }
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod attributes;
 mod error;
+mod event_sources;
 mod events;
 mod functions;
 mod invocation;

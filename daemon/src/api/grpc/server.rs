@@ -15,10 +15,11 @@ use thaw_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         admin_service_server::AdminServiceServer, attribute_service_server::AttributeServiceServer,
-        event_service_server::EventServiceServer, function_service_server::FunctionServiceServer,
-        invocation_service_server::InvocationServiceServer, layer_service_server::LayerServiceServer,
-        log_service_server::LogServiceServer, runtime_service_server::RuntimeServiceServer,
-        schedule_service_server::ScheduleServiceServer, version_service_server::VersionServiceServer,
+        event_service_server::EventServiceServer, event_source_service_server::EventSourceServiceServer,
+        function_service_server::FunctionServiceServer, invocation_service_server::InvocationServiceServer,
+        layer_service_server::LayerServiceServer, log_service_server::LogServiceServer,
+        runtime_service_server::RuntimeServiceServer, schedule_service_server::ScheduleServiceServer,
+        version_service_server::VersionServiceServer,
     },
 };
 use time::OffsetDateTime;
@@ -28,11 +29,12 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use super::{
-    admin::Admin, attributes::Attributes, events::Events, functions::Functions, invocation::Invocations,
-    layers::Layers, logs::Logs, runtimes::Runtimes, schedules::ScheduleDoor, versions::Versions,
+    admin::Admin, attributes::Attributes, event_sources::EventSources, events::Events, functions::Functions,
+    invocation::Invocations, layers::Layers, logs::Logs, runtimes::Runtimes, schedules::ScheduleDoor,
+    versions::Versions,
 };
 use crate::{
-    events::schedules::Schedules,
+    events::{mapping::MappingRegistry, schedules::Schedules},
     functions::{FunctionRegistry, Region},
     invoke::{Invoker, PAYLOAD_LIMIT},
     logs::LogStore,
@@ -55,6 +57,8 @@ pub struct Doors {
     pub registry: FunctionRegistry,
     /// What runs at times.
     pub schedules: Schedules,
+    /// Which sources feed functions.
+    pub mappings: MappingRegistry,
     /// Every sandbox.
     pub pool: Pool,
     /// What functions printed.
@@ -128,6 +132,10 @@ pub async fn serve(
         invoker: doors.invoker.clone(),
         region: doors.region.clone(),
     });
+    let event_sources = EventSourceServiceServer::new(EventSources {
+        mappings: doors.mappings,
+        account: doors.registry.account(),
+    });
     let layers = LayerServiceServer::new(Layers { registry: doors.registry.clone() });
     let log_service = LogServiceServer::new(Logs {
         logs: doors.logs.clone(),
@@ -176,6 +184,7 @@ pub async fn serve(
         )
         .add_service(versions)
         .add_service(attributes)
+        .add_service(event_sources)
         .add_service(layers.max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(
             InvocationServiceServer::new(invocations)

@@ -340,7 +340,7 @@ impl World {
         let (calls, full) = (Arc::clone(&self.calls), Arc::clone(&self.full));
         let accept = move |invocation: Invocation| -> Ready<Result<RequestId, InvokeError>> {
             if full.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |full| full.checked_sub(1)).is_ok() {
-                return ready(Err(InvokeError::QueueFull));
+                return ready(Err(InvokeError::Broken));
             }
             calls.lock().unwrap().push(serde_json::from_slice(&invocation.payload).unwrap());
             ready(Ok(RequestId::random()))

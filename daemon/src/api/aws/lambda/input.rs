@@ -231,6 +231,11 @@ impl Checks {
         self.errors.push(InvalidField::constraint(member, member, value, constraint));
     }
 
+    /// Notes what the domain found.
+    pub(super) fn note(&mut self, error: InvalidField) {
+        self.errors.push(error);
+    }
+
     /// Notes that a member is missing.
     pub(super) fn missing(&mut self, member: &'static str) {
         let mut error = InvalidField::constraint(member, member, "null", "Member must not be null");

@@ -13,6 +13,7 @@ mod functions;
 mod input;
 mod invoke;
 mod layers;
+mod mappings;
 mod operations;
 mod permissions;
 mod provisioned;
@@ -30,7 +31,10 @@ use self::{
     operations::{Handler, OPERATIONS, Operation},
 };
 use super::{AwsDoors, answer::Answer, error::AwsError};
-use crate::{clock::SharedClock, functions::FunctionRegistry, identity::sigv4::Verifier, invoke::Invoker};
+use crate::{
+    clock::SharedClock, events::mapping::MappingRegistry, functions::FunctionRegistry,
+    identity::sigv4::Verifier, invoke::Invoker,
+};
 
 /// How much of an operation there is. For the README's table, which a test holds against this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +56,7 @@ pub fn operations() -> impl Iterator<Item = (&'static str, Served)> {
 #[derive(Debug)]
 pub(super) struct Lambda {
     registry: FunctionRegistry,
+    mappings: MappingRegistry,
     invoker: Invoker,
     verifier: Arc<Verifier>,
     clock: SharedClock,
@@ -78,8 +83,8 @@ impl FoundOperation {
 
 impl Lambda {
     pub(super) fn new(doors: AwsDoors) -> Self {
-        let AwsDoors { registry, invoker, verifier, clock, logs: _, schedules: _ } = doors;
-        Self { registry, invoker, verifier, clock }
+        let AwsDoors { registry, mappings, invoker, verifier, clock, logs: _, schedules: _ } = doors;
+        Self { registry, mappings, invoker, verifier, clock }
     }
 
     /// The operation that a request is for.

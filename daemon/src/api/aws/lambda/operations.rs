@@ -3,7 +3,7 @@
 use std::{fmt, pin::Pin};
 
 use super::{
-    Lambda, Served, account, aliases, code_signing, events, functions, input::Call, invoke, layers,
+    Lambda, Served, account, aliases, code_signing, events, functions, input::Call, invoke, layers, mappings,
     permissions, provisioned, tags, versions,
 };
 use crate::{
@@ -90,14 +90,14 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("CreateAlias", "POST", "/2015-03-31/functions/{FunctionName}/aliases", Yes, SMALL_BODY, aliases::create),
     missing("CreateCapacityProvider", "POST", "/2025-11-30/capacity-providers"),
     served!("CreateCodeSigningConfig", "POST", "/2020-04-22/code-signing-configs", Yes, SMALL_BODY, code_signing::create),
-    missing("CreateEventSourceMapping", "POST", "/2015-03-31/event-source-mappings"),
+    served!("CreateEventSourceMapping", "POST", "/2015-03-31/event-source-mappings", Partly, SMALL_BODY, mappings::create),
     served!("CreateFunction", "POST", "/2015-03-31/functions", Partly, CODE_BODY, functions::create),
     missing("CreateFunctionUrlConfig", "POST", "/2021-10-31/functions/{FunctionName}/url"),
     served!("DeleteAlias", "DELETE", "/2015-03-31/functions/{FunctionName}/aliases/{Name}", Yes, SMALL_BODY, aliases::delete),
     missing("DeleteCapacityProvider", "DELETE", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
     served!("DeleteCodeSigningConfig", "DELETE", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", Yes, SMALL_BODY, code_signing::delete),
     missing("DeleteDurableExecution", "DELETE", "/2025-12-01/durable-executions/{DurableExecutionArn}"),
-    missing("DeleteEventSourceMapping", "DELETE", "/2015-03-31/event-source-mappings/{UUID}"),
+    served!("DeleteEventSourceMapping", "DELETE", "/2015-03-31/event-source-mappings/{UUID}", Yes, SMALL_BODY, mappings::delete),
     served!("DeleteFunction", "DELETE", "/2015-03-31/functions/{FunctionName}", Yes, SMALL_BODY, functions::delete),
     served!("DeleteFunctionCodeSigningConfig", "DELETE", "/2020-06-30/functions/{FunctionName}/code-signing-config", Yes, SMALL_BODY, code_signing::delete_of_function),
     served!("DeleteFunctionConcurrency", "DELETE", "/2017-10-31/functions/{FunctionName}/concurrency", Yes, SMALL_BODY, account::delete_concurrency),
@@ -113,7 +113,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     missing("GetDurableExecution", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}"),
     missing("GetDurableExecutionHistory", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}/history"),
     missing("GetDurableExecutionState", "GET", "/2025-12-01/durable-executions/{DurableExecutionArn}/state"),
-    missing("GetEventSourceMapping", "GET", "/2015-03-31/event-source-mappings/{UUID}"),
+    served!("GetEventSourceMapping", "GET", "/2015-03-31/event-source-mappings/{UUID}", Yes, SMALL_BODY, mappings::get),
     served!("GetFunction", "GET", "/2015-03-31/functions/{FunctionName}", Yes, SMALL_BODY, functions::get),
     served!("GetFunctionCodeSigningConfig", "GET", "/2020-06-30/functions/{FunctionName}/code-signing-config", Yes, SMALL_BODY, code_signing::get_of_function),
     served!("GetFunctionConcurrency", "GET", "/2019-09-30/functions/{FunctionName}/concurrency", Yes, SMALL_BODY, account::get_concurrency),
@@ -135,7 +135,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     missing("ListCapacityProviders", "GET", "/2025-11-30/capacity-providers"),
     served!("ListCodeSigningConfigs", "GET", "/2020-04-22/code-signing-configs", Yes, SMALL_BODY, code_signing::list),
     missing("ListDurableExecutionsByFunction", "GET", "/2025-12-01/functions/{FunctionName}/durable-executions"),
-    missing("ListEventSourceMappings", "GET", "/2015-03-31/event-source-mappings"),
+    served!("ListEventSourceMappings", "GET", "/2015-03-31/event-source-mappings", Yes, SMALL_BODY, mappings::list),
     served!("ListFunctionEventInvokeConfigs", "GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config/list", Yes, SMALL_BODY, events::list),
     missing("ListFunctionUrlConfigs", "GET", "/2021-10-31/functions/{FunctionName}/urls"),
     missing("ListFunctionVersionsByCapacityProvider", "GET", "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"),
@@ -168,7 +168,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("UpdateAlias", "PUT", "/2015-03-31/functions/{FunctionName}/aliases/{Name}", Yes, SMALL_BODY, aliases::update),
     missing("UpdateCapacityProvider", "PUT", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
     served!("UpdateCodeSigningConfig", "PUT", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", Yes, SMALL_BODY, code_signing::update_config),
-    missing("UpdateEventSourceMapping", "PUT", "/2015-03-31/event-source-mappings/{UUID}"),
+    served!("UpdateEventSourceMapping", "PUT", "/2015-03-31/event-source-mappings/{UUID}", Partly, SMALL_BODY, mappings::update),
     served!("UpdateFunctionCode", "PUT", "/2015-03-31/functions/{FunctionName}/code", Partly, CODE_BODY, functions::update_code),
     served!("UpdateFunctionConfiguration", "PUT", "/2015-03-31/functions/{FunctionName}/configuration", Partly, SMALL_BODY, functions::update_configuration),
     served!("UpdateFunctionEventInvokeConfig", "POST", "/2019-09-25/functions/{FunctionName}/event-invoke-config", Partly, SMALL_BODY, events::update),

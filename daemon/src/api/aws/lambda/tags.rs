@@ -1,4 +1,4 @@
-//! Tags of functions and of code-signing configurations. Those of other resources are not served.
+//! Tags of functions, code-signing configurations and event source mappings. Those of other resources are not served.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -15,6 +15,7 @@ use crate::{
         answer::{Answer, empty, json},
         error::AwsError,
     },
+    events::mapping::{MappingError, MappingId},
     functions::{CodeSigningArn, FunctionArn, FunctionReference, Tags},
 };
 
@@ -28,6 +29,7 @@ const TAGGABLE_MAX: usize = 256;
 enum Tagged {
     Function(FunctionArn),
     CodeSigning(CodeSigningArn),
+    Mapping(MappingId),
 }
 
 /// What the path is the ARN of.
@@ -55,13 +57,20 @@ fn tagged(lambda: &Lambda, call: &Call, mut checks: Checks, operation: &str) -> 
             false => Err(denied(registry.region(), call, operation, &arn)),
         };
     }
+    if let Some((_, id)) = text.split_once(":event-source-mapping:") {
+        let mapping = lambda.mappings.get(call.identity.account, id.parse()?)?;
+        return match mapping.arn() == text {
+            true => Ok(Tagged::Mapping(mapping.id)),
+            false => Err(MappingError::NotFound.into()),
+        };
+    }
     // There are none here to have any.
     if text.contains(":capacity-provider:") {
         let told = format!("Capacity provider not found: {text}");
         return Err(AwsError::new("ResourceNotFoundException", told));
     }
     let reference: FunctionReference = text.parse().map_err(|_| {
-        let told = "thawd keeps tags of functions and code-signing configurations only";
+        let told = "thawd keeps no tags of resources of this kind";
         AwsError::new("NotImplementedException", told)
     })?;
     let reference = own(reference, call, &registry, operation)?;
@@ -79,6 +88,7 @@ pub(super) async fn list(lambda: &Lambda, call: Call) -> Result<Answer, AwsError
     let tags = match tagged(lambda, &call, Checks::default(), "ListTags")? {
         Tagged::Function(arn) => registry.tags(&arn)?,
         Tagged::CodeSigning(arn) => registry.code_signing(&arn)?.tags.clone(),
+        Tagged::Mapping(id) => lambda.mappings.get(call.identity.account, id)?.tags.clone(),
     };
     json(StatusCode::OK, &Output { tags: tags.iter().collect() })
 }
@@ -100,6 +110,7 @@ pub(super) async fn tag(lambda: &Lambda, call: Call) -> Result<Answer, AwsError>
     match tagged {
         Tagged::Function(arn) => registry.tag(&arn, tags).await?,
         Tagged::CodeSigning(arn) => registry.tag_code_signing(&arn, |old| old.with(tags)).await?,
+        Tagged::Mapping(id) => lambda.mappings.tag(call.identity.account, id, tags).await?,
     }
     Ok(empty(StatusCode::NO_CONTENT))
 }
@@ -117,6 +128,7 @@ pub(super) async fn untag(lambda: &Lambda, call: Call) -> Result<Answer, AwsErro
         Tagged::CodeSigning(arn) => {
             registry.tag_code_signing(&arn, move |old| Ok(old.without(&keys))).await?;
         }
+        Tagged::Mapping(id) => lambda.mappings.untag(call.identity.account, id, keys).await?,
     }
     Ok(empty(StatusCode::NO_CONTENT))
 }

@@ -1,0 +1,97 @@
+//! One call of a mapping's function with a batch.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::record::Record;
+use crate::{
+    events::mapping::Mapping,
+    functions::FunctionError,
+    invoke::{Invocation, InvokeError, Invoker, PAYLOAD_LIMIT},
+    runtime_api::RequestId,
+    sandbox::AcquireError,
+};
+
+/// What is around the records in an event.
+const AROUND: usize = 64;
+
+/// The most bytes of a batch's records with the commas between them.
+pub(super) const RECORDS_LIMIT: usize = PAYLOAD_LIMIT - AROUND;
+
+/// What came of a call.
+#[derive(Debug)]
+pub(super) enum Called {
+    /// The function answered.
+    Answered { answer: Bytes, told: Told },
+    /// It failed, or may have.
+    Failed(Told),
+    /// It was not called, and may be later.
+    NotNow(String),
+}
+
+/// How a call is told to others.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) request_id: String,
+    pub(super) executed_version: Option<String>,
+    /// `Unhandled`, if the function failed.
+    pub(super) function_error: Option<&'static str>,
+    pub(super) why: String,
+}
+
+/// Calls the function of a mapping with records.
+pub(super) async fn call(invoker: &Invoker, mapping: &Mapping, records: &[Record]) -> Called {
+    let events: Vec<&Value> = records.iter().map(|record| &record.event).collect();
+    let payload = json!({ "Records": events }).to_string();
+    let invocation = Invocation {
+        function: mapping.function.clone().into(),
+        qualifier: None,
+        payload: payload.into(),
+        client_context: None,
+        tail: false,
+    };
+    match invoker.invoke(invocation).await {
+        Ok(invoked) => {
+            let mut told = Told {
+                request_id: invoked.request_id.to_string(),
+                executed_version: Some(invoked.executed_version),
+                function_error: None,
+                why: String::new(),
+            };
+            match invoked.outcome.result {
+                Ok(answer) => Called::Answered { answer, told },
+                Err(error) => {
+                    told.function_error = Some("Unhandled");
+                    told.why = error.error_type;
+                    Called::Failed(told)
+                }
+            }
+        }
+        Err(error) if is_for_later(&error) => Called::NotNow(error.to_string()),
+        Err(error) => Called::Failed(Told {
+            request_id: RequestId::random().to_string(),
+            executed_version: None,
+            function_error: None,
+            why: error.to_string(),
+        }),
+    }
+}
+
+/// Whether the function has not run and may run when it is called again later: these tries do not count.
+fn is_for_later(error: &InvokeError) -> bool {
+    match error {
+        InvokeError::Function(FunctionError::InvalidField(_)) => false,
+        InvokeError::Function(_)
+        | InvokeError::Throttled(_)
+        | InvokeError::Runtime(_)
+        | InvokeError::EventTooLarge { .. }
+        | InvokeError::Queue(_)
+        | InvokeError::Acquire(
+            AcquireError::Draining
+            | AcquireError::TooManyRequests { .. }
+            | AcquireError::Launch(_)
+            | AcquireError::Stopped,
+        ) => true,
+        _ => false,
+    }
+}

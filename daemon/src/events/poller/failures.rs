@@ -1,0 +1,77 @@
+//! Where it is told of a stream's batches that were given up.
+
+use std::{future::Future, pin::Pin};
+
+use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{call::Told, record::Record};
+use crate::{events::mapping::Mapping, functions::Destination};
+
+/// Sends what is told to a destination. Whoever serves destinations implements it.
+pub trait Failures: std::fmt::Debug + Send + Sync + 'static {
+    /// Sends `told`; an error says why it did not arrive.
+    fn send<'a>(
+        &'a self,
+        destination: &'a Destination,
+        told: Value,
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+}
+
+/// Why a batch was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    RetryAttemptsExhausted,
+    RecordAgeExceeded,
+}
+
+impl Condition {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::RetryAttemptsExhausted => "RetryAttemptsExhausted",
+            Self::RecordAgeExceeded => "RecordAgeExceeded",
+        }
+    }
+}
+
+/// What is told of records that were given up: Lambda's form for streams, with the kind of source in one key's name.
+pub(super) fn told(
+    mapping: &Mapping,
+    batch_info: &str,
+    records: &[Record],
+    condition: Condition,
+    tries: u32,
+    last: Option<&Told>,
+    now: OffsetDateTime,
+) -> Value {
+    let stamp = |moment: OffsetDateTime| {
+        let millis = moment.replace_nanosecond(u32::from(moment.millisecond()) * 1_000_000).unwrap_or(moment);
+        millis.format(&Rfc3339).unwrap_or_default()
+    };
+    let arrival = |record: Option<&Record>| record.and_then(|record| record.arrived).map(stamp);
+    let mut told = json!({
+        "requestContext": {
+            "requestId": last.map(|last| last.request_id.as_str()),
+            "functionArn": mapping.function.to_string(),
+            "condition": condition.as_str(),
+            "approximateInvokeCount": tries,
+        },
+        "responseContext": {
+            "statusCode": 200,
+            "executedVersion": last.and_then(|last| last.executed_version.as_deref()),
+            "functionError": last.and_then(|last| last.function_error),
+        },
+        "version": "1.0",
+        "timestamp": stamp(now),
+    });
+    told[batch_info] = json!({
+        "shardId": "0",
+        "startSequenceNumber": records.first().map(|record| record.id.as_str()),
+        "endSequenceNumber": records.last().map(|record| record.id.as_str()),
+        "approximateArrivalOfFirstRecord": arrival(records.first()),
+        "approximateArrivalOfLastRecord": arrival(records.last()),
+        "batchSize": records.len(),
+        "streamArn": mapping.source.to_string(),
+    });
+    told
+}

@@ -1,0 +1,298 @@
+//! The pollers: they read the sources of all enabled mappings and call the functions.
+//!
+//! ```text
+//! read -> filter -> gather a batch -> call -> through: tell the source
+//!                                      |  \-> failed: again, in halves, from the first that failed; given up
+//!                                      \-> not now: wait
+//! ```
+//!
+//! Each mapping has a keeper, which follows its changes: a worker is started for what is to be read, and stopped, after the
+//! call that it makes, when the mapping changes. A record is the source's until it is through ([`source::Source`]), so that
+//! whatever ends a worker, nothing is lost and what was under way comes again. Nothing that comes later in a stream is told
+//! to be through before what comes earlier ([`pieces`]). While the daemon drains, workers wait.
+
+mod backoff;
+mod begun;
+mod call;
+mod failures;
+mod gather;
+mod pieces;
+pub(super) mod record;
+mod report;
+pub(super) mod source;
+mod worker;
+
+use std::{collections::HashSet, pin::Pin, sync::Arc};
+
+use serde_json::Value;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::failures::Failures;
+use self::{
+    backoff::Backoff,
+    source::{Source, SourceError},
+    worker::{Tools, Worker},
+};
+use super::{
+    mapping::{Delivery, Mapping, MappingId, MappingRegistry, MappingState, SourceArn, SourceKind},
+    sources::{
+        redis::RedisStream,
+        sqs::{Queue, SqsEndpoint},
+    },
+};
+use crate::{
+    clock::SharedClock,
+    functions::{Destination, FunctionReference},
+    identity::AccountId,
+    invoke::{Invocation, Invoker},
+    sandbox::Pool,
+    store::Store,
+};
+
+/// Calls of a queue's mapping that run at once unless it says how many. Source: Lambda begins with five.
+const QUEUE_WORKERS: u32 = 5;
+
+/// The most of them, whatever the mapping says: each asks the queue on a connection of its own.
+const QUEUE_WORKERS_MAX: u32 = 50;
+
+/// Where sources are, beyond what their ARNs say.
+#[derive(Clone, Default)]
+pub struct Endpoints {
+    /// Redis, with its password if it has one.
+    pub redis_url: Option<String>,
+    /// SQS.
+    pub sqs: Option<SqsEndpoint>,
+}
+
+impl std::fmt::Debug for Endpoints {
+    /// Without passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoints").field("redis", &self.redis_url.is_some()).field("sqs", &self.sqs).finish()
+    }
+}
+
+/// Keeps one keeper for each mapping.
+#[derive(Clone, Debug)]
+pub struct Pollers {
+    mappings: MappingRegistry,
+    endpoints: Endpoints,
+    store: Store,
+    tools: Tools,
+}
+
+impl Pollers {
+    /// Pollers of these mappings.
+    #[must_use]
+    pub fn new(
+        mappings: MappingRegistry,
+        endpoints: Endpoints,
+        store: Store,
+        invoker: Invoker,
+        pool: Pool,
+        clock: SharedClock,
+    ) -> Self {
+        let failures = Arc::new(Told { invoker: invoker.clone(), sqs: endpoints.sqs.clone() });
+        Self { mappings, endpoints, store, tools: Tools { invoker, pool, clock, failures } }
+    }
+
+    /// Follows the mappings until `stop`, and then until every worker has ended its call.
+    pub async fn follow(self, stop: CancellationToken) {
+        let mut changed = self.mappings.subscribe();
+        let mut kept: HashSet<(AccountId, MappingId)> = HashSet::new();
+        let keepers = TaskTracker::new();
+        loop {
+            changed.borrow_and_update();
+            let there = self.mappings.all();
+            kept.retain(|key| there.iter().any(|mapping| (mapping.account, mapping.id) == *key));
+            for mapping in there {
+                if kept.insert((mapping.account, mapping.id)) {
+                    keepers.spawn(self.clone().keep(mapping, stop.child_token()));
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                told = changed.changed() => if told.is_err() { break },
+            }
+        }
+        keepers.close();
+        keepers.wait().await;
+    }
+
+    /// Follows one mapping until it is gone.
+    async fn keep(self, mut mapping: Arc<Mapping>, stop: CancellationToken) {
+        let mut changed = self.mappings.subscribe();
+        while !stop.is_cancelled() {
+            changed.borrow_and_update();
+            let Ok(current) = self.mappings.get(mapping.account, mapping.id) else { return };
+            mapping = current;
+            if mapping.state == MappingState::Deleting {
+                self.forget(&mapping).await;
+            }
+            let working = stop.child_token();
+            let worker = mapping.enabled && mapping.state != MappingState::Deleting;
+            let worker =
+                worker.then(|| tokio::spawn(self.clone().work(Arc::clone(&mapping), working.clone())));
+            if let Err(error) = self.mappings.settle(&mapping).await {
+                tracing::error!(mapping = %mapping.id, %error, "an event source mapping could not be settled");
+            }
+            while let Ok(current) = self.mappings.get(mapping.account, mapping.id)
+                && current.generation == mapping.generation
+            {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    told = changed.changed() => if told.is_err() { break },
+                }
+                if stop.is_cancelled() {
+                    break;
+                }
+            }
+            working.cancel();
+            if let Some(worker) = worker
+                && let Err(error) = worker.await
+            {
+                tracing::error!(mapping = %mapping.id, %error, "the worker of an event source mapping broke");
+            }
+        }
+    }
+
+    /// Reads a mapping's source until `stop`.
+    async fn work(self, mapping: Arc<Mapping>, stop: CancellationToken) {
+        match mapping.source.kind() {
+            SourceKind::Redis => {
+                if let Some(source) = self.begun(&mapping, &stop).await {
+                    self.run(mapping, source, stop).await;
+                }
+            }
+            SourceKind::Sqs | SourceKind::SqsFifo => self.read_queue(mapping, stop).await,
+            // Refused when they are mapped.
+            SourceKind::Kinesis | SourceKind::DynamoDb | SourceKind::Nats => {
+                mapping.note_result("PROBLEM: thawd does not read sources of this kind yet");
+            }
+        }
+    }
+
+    async fn run<S: Source>(&self, mapping: Arc<Mapping>, source: S, stop: CancellationToken) {
+        Worker { mapping, source, tools: self.tools.clone(), stop }.run().await;
+    }
+
+    /// Reads a queue by several workers: as many calls run at once.
+    async fn read_queue(&self, mapping: Arc<Mapping>, stop: CancellationToken) {
+        let Some(endpoint) = &self.endpoints.sqs else {
+            mapping.note_result("PROBLEM: the setting sqs_endpoint is missing, which says where SQS is");
+            return;
+        };
+        let most = match &mapping.settings.delivery {
+            Delivery::Queue { maximum_concurrency } => maximum_concurrency.unwrap_or(QUEUE_WORKERS),
+            Delivery::Stream(_) => QUEUE_WORKERS,
+        };
+        let workers = TaskTracker::new();
+        for _ in 0..most.min(QUEUE_WORKERS_MAX) {
+            match Queue::new(endpoint, &mapping.source) {
+                Ok(queue) => {
+                    let (pollers, mapping, stop) = (self.clone(), Arc::clone(&mapping), stop.clone());
+                    workers.spawn(async move { pollers.run(mapping, queue, stop).await });
+                }
+                Err(error) => mapping.note_result(format!("PROBLEM: {error}")),
+            }
+        }
+        workers.close();
+        workers.wait().await;
+    }
+
+    /// A stream of Redis with its group, as soon as it can be had.
+    async fn begun(&self, mapping: &Arc<Mapping>, stop: &CancellationToken) -> Option<RedisStream> {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.begin(mapping).await {
+                Ok(source) => return Some(source),
+                Err(error) => {
+                    tracing::warn!(mapping = %mapping.id, source = %mapping.source, %error,
+                        "an event source can't be read");
+                    mapping.note_result(format!("PROBLEM: {error}"));
+                }
+            }
+            if !backoff.pause(stop).await {
+                return None;
+            }
+        }
+    }
+
+    async fn begin(&self, mapping: &Arc<Mapping>) -> Result<RedisStream, SourceError> {
+        let has_begun = begun::has_begun(&self.store, mapping).map_err(SourceError::new)?;
+        let mut source = self.redis(mapping, has_begun)?;
+        source.begin().await?;
+        if !has_begun {
+            begun::note(&self.store, mapping).await.map_err(SourceError::new)?;
+        }
+        Ok(source)
+    }
+
+    fn redis(&self, mapping: &Mapping, has_begun: bool) -> Result<RedisStream, SourceError> {
+        let url = self.endpoints.redis_url.as_deref();
+        let url = url
+            .ok_or_else(|| SourceError::new("the setting redis_url is missing, which says where Redis is"))?;
+        match &mapping.settings.delivery {
+            Delivery::Stream(settings) => {
+                Ok(RedisStream::new(url, mapping, settings.starting_position, has_begun))
+            }
+            Delivery::Queue { .. } => Err(SourceError::new("a stream has the settings of a queue")),
+        }
+    }
+
+    /// Removes what a mapping that goes has left in its source. If that does not answer, it is left there.
+    async fn forget(&self, mapping: &Arc<Mapping>) {
+        if mapping.source.kind() == SourceKind::Redis
+            && let Ok(mut source) = self.redis(mapping, true)
+            && let Err(error) = source.forget().await
+        {
+            tracing::warn!(mapping = %mapping.id, source = %mapping.source, %error,
+                "the consumer group of a mapping that is deleted stays");
+        }
+        if let Err(error) = begun::forget(&self.store, mapping).await {
+            tracing::error!(mapping = %mapping.id, %error, "what was kept of a mapping's source stays");
+        }
+    }
+}
+
+/// Tells functions, by events, and queues of what was given up. Other destinations are not served.
+#[derive(Debug)]
+struct Told {
+    invoker: Invoker,
+    sqs: Option<SqsEndpoint>,
+}
+
+impl Told {
+    async fn tell(&self, destination: &Destination, told: Value) -> Result<(), String> {
+        match destination.service() {
+            "lambda" => {
+                let function: FunctionReference =
+                    destination.as_str().parse().map_err(|error| format!("{destination}: {error}"))?;
+                let invocation = Invocation {
+                    function,
+                    qualifier: None,
+                    payload: told.to_string().into(),
+                    client_context: None,
+                    tail: false,
+                };
+                self.invoker.enqueue(invocation).await.map(drop).map_err(|error| error.to_string())
+            }
+            "sqs" => {
+                let endpoint = self.sqs.as_ref().ok_or("the setting sqs_endpoint is missing")?;
+                let arn: SourceArn = destination.as_str().parse().map_err(|error| format!("{error}"))?;
+                let mut queue = Queue::new(endpoint, &arn).map_err(|error| error.to_string())?;
+                queue.send(told.to_string()).await.map_err(|error| error.to_string())
+            }
+            other => Err(format!("thawd does not send to {other} yet")),
+        }
+    }
+}
+
+impl Failures for Told {
+    fn send<'a>(
+        &'a self,
+        destination: &'a Destination,
+        told: Value,
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+        Box::pin(self.tell(destination, told))
+    }
+}

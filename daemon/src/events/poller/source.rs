@@ -1,0 +1,39 @@
+//! What a poller asks of a source. Each kind of source is a file in `events::sources`.
+
+use std::{fmt, future::Future, time::Duration};
+
+use super::record::Record;
+
+/// A source, read by one task.
+///
+/// A record that was read stays the source's until it is said to be [done](Source::done): whatever happens in between, also
+/// to this process, it is given again. So nothing is lost, and what was under way may come twice.
+pub(crate) trait Source: Send + 'static {
+    /// The key of what was sent, in what filters see of a record, if that may be text or JSON.
+    const PAYLOAD: Option<&'static str>;
+
+    /// The name that it is told by to whoever hears of batches that were given up: `KinesisBatchInfo` and its like.
+    const BATCH_INFO: &'static str;
+
+    /// Reads at most `limit` records, in their order, which were not read since this source was opened. Waits for the first
+    /// for `wait` at most. May be dropped: what was read then is read again.
+    fn read(
+        &mut self,
+        limit: usize,
+        wait: Duration,
+    ) -> impl Future<Output = Result<Vec<Record>, SourceError>> + Send;
+
+    /// Says that records need not come again.
+    fn done(&mut self, records: &[Record]) -> impl Future<Output = Result<(), SourceError>> + Send;
+}
+
+/// A source that does not answer, or not as it should. It may come back.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct SourceError(String);
+
+impl SourceError {
+    pub(crate) fn new(why: impl fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+}

@@ -1,0 +1,295 @@
+//! Reads one source for one mapping, batch by batch, until it is told to stop.
+
+use std::{sync::Arc, time::Duration};
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    backoff::Backoff,
+    call::{self, Called, RECORDS_LIMIT, Told},
+    failures::{self, Condition, Failures},
+    gather::Buffer,
+    pieces::{Pieces, Rules, Through, Verdict},
+    record::Record,
+    report::{self, Report},
+    source::{Source, SourceError},
+};
+use crate::{
+    clock::SharedClock,
+    events::mapping::{Delivery, Mapping, StreamSettings},
+    invoke::Invoker,
+    sandbox::Pool,
+};
+
+/// How often a daemon that drains is looked at again.
+const DRAINING: Duration = Duration::from_millis(200);
+
+/// How long messages of a queue wait here for their function. After that they are left to the queue, which gives them again:
+/// its visibility time-out is 30 s unless it is set.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Tries to tell a destination of a batch that was given up.
+const TELL_TRIES: u32 = 5;
+
+/// What workers work with.
+#[derive(Clone, Debug)]
+pub(super) struct Tools {
+    pub(super) invoker: Invoker,
+    pub(super) pool: Pool,
+    pub(super) clock: SharedClock,
+    pub(super) failures: Arc<dyn Failures>,
+}
+
+/// One worker.
+#[derive(Debug)]
+pub(super) struct Worker<S> {
+    pub(super) mapping: Arc<Mapping>,
+    pub(super) source: S,
+    pub(super) tools: Tools,
+    pub(super) stop: CancellationToken,
+}
+
+/// It was told to stop. What is not through stays the source's.
+struct Stopped;
+
+impl<S: Source> Worker<S> {
+    pub(super) async fn run(mut self) {
+        let mut buffer = Buffer::default();
+        let mut backoff = Backoff::new();
+        let stop = self.stop.clone();
+        while !stop.is_cancelled() {
+            if self.tools.pool.is_draining() {
+                let pause = tokio::time::sleep(DRAINING);
+                let _ = stop.run_until_cancelled(pause).await;
+                continue;
+            }
+            let gathering = buffer.gather(&mut self.source, &self.mapping.settings);
+            match stop.run_until_cancelled(gathering).await {
+                None => return,
+                Some(Ok(batch)) if batch.is_empty() => backoff.reset(),
+                Some(Ok(batch)) => {
+                    backoff.reset();
+                    if self.process(batch).await.is_err() {
+                        return;
+                    }
+                }
+                Some(Err(error)) => {
+                    self.note_source_failure(&error);
+                    if !backoff.pause(&stop).await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn note_source_failure(&self, error: &SourceError) {
+        tracing::warn!(mapping = %self.mapping.id, source = %self.mapping.source, %error, "an event source does not answer");
+        self.mapping.note_result(format!("PROBLEM: {error}"));
+    }
+
+    async fn process(&mut self, batch: Vec<Record>) -> Result<(), Stopped> {
+        let mapping = Arc::clone(&self.mapping);
+        match &mapping.settings.delivery {
+            Delivery::Queue { .. } => self.process_messages(batch).await,
+            Delivery::Stream(settings) => self.process_stream(batch, settings).await,
+        }
+    }
+
+    /// Each message stands alone: what failed is not done, and the queue gives it again.
+    async fn process_messages(&mut self, batch: Vec<Record>) -> Result<(), Stopped> {
+        let done = match self.call(&batch, Some(QUEUE_PATIENCE)).await? {
+            Called::Answered { answer, told } => match self.report(&answer, &batch) {
+                Report::AllDone => {
+                    self.mapping.note_result("OK");
+                    batch
+                }
+                Report::Failed(failed) => {
+                    self.note_failure(&told, "some records failed");
+                    let kept = batch.into_iter().enumerate().filter(|(at, _)| !failed.contains(at));
+                    kept.map(|(_, record)| record).collect()
+                }
+                Report::Unclear => {
+                    self.note_failure(&told, "the answer is no report of failed records");
+                    Vec::new()
+                }
+            },
+            Called::Failed(told) => {
+                self.note_failure(&told, &told.why);
+                Vec::new()
+            }
+            Called::NotNow(_) => Vec::new(),
+        };
+        if done.is_empty() { Ok(()) } else { self.done(&done).await }
+    }
+
+    /// What comes first is through first.
+    async fn process_stream(&mut self, batch: Vec<Record>, settings: &StreamSettings) -> Result<(), Stopped> {
+        let rules = Rules {
+            retries: settings.maximum_retry_attempts,
+            bisect: settings.bisect_batch_on_function_error,
+        };
+        let mut pieces = Pieces::of(batch.len(), rules);
+        let mut backoff = Backoff::new();
+        let mut last = None;
+        if batch.iter().any(|record| record.size > RECORDS_LIMIT) {
+            // It is alone in its batch, and can't be sent, however often it is tried.
+            self.mapping.note_result("PROBLEM: a record is larger than an event may be");
+            let given_up = Through::GivenUp { records: 0..batch.len(), tries: 0 };
+            return self.through(&batch, given_up, Condition::RetryAttemptsExhausted, settings, None).await;
+        }
+        loop {
+            let Some(piece) = pieces.next() else { return Ok(()) };
+            let records = &batch[piece.records.clone()];
+            let too_old = self.too_old(records, settings.maximum_record_age);
+            if too_old > 0 {
+                if let Some(through) = pieces.expire(too_old) {
+                    self.through(&batch, through, Condition::RecordAgeExceeded, settings, last.as_ref())
+                        .await?;
+                }
+                continue;
+            }
+            let verdict = match self.call(records, None).await? {
+                Called::Answered { answer, told } => {
+                    let verdict = match self.report(&answer, records) {
+                        Report::AllDone => Verdict::Done,
+                        Report::Failed(failed) => Verdict::FailedFrom(failed.first().copied().unwrap_or(0)),
+                        Report::Unclear => Verdict::FailedFrom(0),
+                    };
+                    match verdict {
+                        Verdict::Done => self.mapping.note_result("OK"),
+                        Verdict::FailedFrom(_) => self.note_failure(&told, "records failed"),
+                    }
+                    last = Some(told);
+                    verdict
+                }
+                Called::Failed(told) => {
+                    self.note_failure(&told, &told.why);
+                    last = Some(told);
+                    Verdict::FailedFrom(0)
+                }
+                Called::NotNow(_) => continue,
+            };
+            for through in pieces.tried(verdict) {
+                self.through(&batch, through, Condition::RetryAttemptsExhausted, settings, last.as_ref())
+                    .await?;
+            }
+            match verdict {
+                Verdict::Done => backoff.reset(),
+                Verdict::FailedFrom(_) if pieces.next().is_none() => {}
+                Verdict::FailedFrom(_) => {
+                    if !backoff.pause(&self.stop).await {
+                        return Err(Stopped);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Calls the function; waits as long as it can't be called, or for `patience` at most.
+    async fn call(&self, records: &[Record], patience: Option<Duration>) -> Result<Called, Stopped> {
+        let mut backoff = Backoff::new();
+        let deadline = patience.map(|patience| Instant::now() + patience);
+        loop {
+            match call::call(&self.tools.invoker, &self.mapping, records).await {
+                Called::NotNow(why) => {
+                    self.mapping.note_result(format!("PROBLEM: Function call failed: {why}"));
+                    tracing::debug!(mapping = %self.mapping.id, why, "a batch waits for its function");
+                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                        return Ok(Called::NotNow(why));
+                    }
+                    if !backoff.pause(&self.stop).await {
+                        return Err(Stopped);
+                    }
+                }
+                called => return Ok(called),
+            }
+        }
+    }
+
+    fn report(&self, answer: &[u8], records: &[Record]) -> Report {
+        if !self.mapping.settings.report_batch_item_failures {
+            return Report::AllDone;
+        }
+        let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
+        report::read(answer, &ids)
+    }
+
+    fn note_failure(&self, told: &Told, why: &str) {
+        tracing::info!(mapping = %self.mapping.id, function = %self.mapping.function, request_id = told.request_id,
+            why, "a batch failed");
+        self.mapping.note_result("PROBLEM: Function call failed");
+    }
+
+    /// How many of the first records are older than they may be.
+    fn too_old(&self, records: &[Record], most: Option<u32>) -> usize {
+        let Some(most) = most else { return 0 };
+        let oldest: OffsetDateTime = self.tools.clock.now() - Duration::from_secs(most.into());
+        records.iter().take_while(|record| record.arrived.is_some_and(|arrived| arrived < oldest)).count()
+    }
+
+    /// Ends what is through: a destination is told of what was given up, and only then the source.
+    async fn through(
+        &mut self,
+        batch: &[Record],
+        through: Through,
+        condition: Condition,
+        settings: &StreamSettings,
+        last: Option<&Told>,
+    ) -> Result<(), Stopped> {
+        let range = match through {
+            Through::Done(range) => range,
+            Through::GivenUp { records, tries } => {
+                let given_up = &batch[records.clone()];
+                tracing::warn!(mapping = %self.mapping.id, source = %self.mapping.source, records = given_up.len(),
+                    tries, condition = condition.as_str(), "records were given up");
+                if let Some(destination) = &settings.on_failure {
+                    let now = self.tools.clock.now();
+                    let told =
+                        failures::told(&self.mapping, S::BATCH_INFO, given_up, condition, tries, last, now);
+                    self.tell(destination, told).await?;
+                }
+                records
+            }
+        };
+        self.done(&batch[range]).await
+    }
+
+    async fn tell(
+        &self,
+        destination: &crate::functions::Destination,
+        told: serde_json::Value,
+    ) -> Result<(), Stopped> {
+        let mut backoff = Backoff::new();
+        for tried in 1..=TELL_TRIES {
+            match self.tools.failures.send(destination, told.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(error) if tried == TELL_TRIES => {
+                    tracing::error!(mapping = %self.mapping.id, %destination, error, %told,
+                        "a destination could not be told of records that were given up");
+                    self.mapping.note_result(format!("PROBLEM: the destination could not be told: {error}"));
+                }
+                Err(_) => {
+                    if !backoff.pause(&self.stop).await {
+                        return Err(Stopped);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the source of records that are through, until it has heard.
+    async fn done(&mut self, records: &[Record]) -> Result<(), Stopped> {
+        let mut backoff = Backoff::new();
+        while let Err(error) = self.source.done(records).await {
+            self.note_source_failure(&error);
+            if !backoff.pause(&self.stop).await {
+                return Err(Stopped);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+//! The kinds of sources, a file each. All are behind `poller::source::Source`.
+
+pub(super) mod redis;
+pub(super) mod sqs;

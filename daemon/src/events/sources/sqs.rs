@@ -1,0 +1,231 @@
+//! Queues of SQS.
+//!
+//! A queue hides a message that it has given out for its visibility time-out, and gives it again after that, unless it is
+//! deleted: so `done` deletes, and nothing is to be kept here. Of a FIFO queue's groups, nothing is given out as long as
+//! something of them is hidden: which keeps their order, however many workers there are.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_sqs::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region, timeout::TimeoutConfig},
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    types::{DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName},
+};
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+
+use crate::{
+    events::{
+        mapping::{SourceArn, seen_by_patterns},
+        poller::{
+            record::Record,
+            source::{Source, SourceError},
+        },
+    },
+    identity,
+};
+
+/// Messages that SQS gives or deletes at a time, at most.
+const MESSAGES: usize = 10;
+
+/// How long SQS may take to answer, beyond what it is told to wait.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where queues are, and who asks for them.
+#[derive(Clone, Debug)]
+pub struct SqsEndpoint {
+    /// `http://HOST:PORT` or `https://…`.
+    pub url: String,
+    /// By account.
+    pub credentials: Arc<identity::Credentials>,
+}
+
+impl SqsEndpoint {
+    /// A client for the queues of an account.
+    fn client(&self, arn: &SourceArn) -> Result<Client, SourceError> {
+        let account = arn.account();
+        let credential = self.credentials.of_account(account).ok_or_else(|| {
+            SourceError::new(format_args!("there is no credential for account {account} to ask SQS with"))
+        })?;
+        let token = credential.session.as_ref().map(|session| session.token().to_owned());
+        let credentials = Credentials::new(
+            credential.access_key_id.as_str(),
+            credential.secret_access_key.expose(),
+            token,
+            None,
+            "thawd",
+        );
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(arn.region().to_string()))
+            .endpoint_url(&self.url)
+            .credentials_provider(credentials)
+            .timeout_config(timeouts)
+            .http_client(http)
+            .build();
+        Ok(Client::from_conf(config))
+    }
+}
+
+/// A queue.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    client: Client,
+    arn: SourceArn,
+    /// Once it was asked for.
+    url: Option<String>,
+}
+
+impl Queue {
+    pub(crate) fn new(endpoint: &SqsEndpoint, arn: &SourceArn) -> Result<Self, SourceError> {
+        Ok(Self { client: endpoint.client(arn)?, arn: arn.clone(), url: None })
+    }
+
+    /// Sends a message to the queue.
+    pub(crate) async fn send(&mut self, body: String) -> Result<(), SourceError> {
+        let url = self.url().await?;
+        let sent = self.client.send_message().queue_url(url).message_body(body).send().await;
+        sent.map(drop).map_err(|error| self.failed(error))
+    }
+
+    async fn url(&mut self) -> Result<String, SourceError> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        let found = self.client.get_queue_url().queue_name(self.arn.name()).send().await;
+        let found = found.map_err(|error| self.failed(error))?;
+        let url = found.queue_url.ok_or_else(|| SourceError::new("SQS does not tell the queue's URL"))?;
+        self.url = Some(url.clone());
+        Ok(url)
+    }
+
+    /// A queue that was deleted and made again has another URL, perhaps.
+    fn failed<E: ProvideErrorMetadata + std::error::Error + 'static>(
+        &mut self,
+        error: SdkError<E>,
+    ) -> SourceError {
+        self.url = None;
+        match (error.code(), error.message()) {
+            (Some(code), message) => {
+                SourceError::new(format_args!("SQS: {code}: {}", message.unwrap_or_default()))
+            }
+            (None, _) => SourceError::new(format_args!("SQS: {}", DisplayErrorContext(&error))),
+        }
+    }
+
+    fn record(&self, message: Message) -> Option<Record> {
+        let id = message.message_id?;
+        let body = message.body.unwrap_or_default();
+        let attributes = message.attributes.unwrap_or_default();
+        let arrived = attributes
+            .get(&MessageSystemAttributeName::SentTimestamp)
+            .and_then(|millis| millis.parse::<i128>().ok())
+            .and_then(|millis| OffsetDateTime::from_unix_timestamp_nanos(millis * 1_000_000).ok());
+        let attributes: Map<String, Value> =
+            attributes.into_iter().map(|(name, value)| (name.as_str().to_owned(), value.into())).collect();
+        let of_sender: Map<String, Value> = message
+            .message_attributes
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, value)| (name, attribute(&value)))
+            .collect();
+        let mut event = json!({
+            "messageId": id,
+            "receiptHandle": message.receipt_handle,
+            "body": body,
+            "attributes": attributes,
+            "messageAttributes": of_sender,
+            "md5OfBody": message.md5_of_body,
+            "eventSource": "aws:sqs",
+            "eventSourceARN": self.arn.to_string(),
+            "awsRegion": self.arn.region().as_str(),
+        });
+        if let Some(digest) = message.md5_of_message_attributes {
+            event["md5OfMessageAttributes"] = digest.into();
+        }
+        let mut seen = event.clone();
+        seen["body"] = seen_by_patterns(&body);
+        Some(Record::new(id, event, seen, arrived))
+    }
+}
+
+impl Source for Queue {
+    const PAYLOAD: Option<&'static str> = Some("body");
+    const BATCH_INFO: &'static str = "SqsBatchInfo";
+
+    async fn read(&mut self, limit: usize, wait: Duration) -> Result<Vec<Record>, SourceError> {
+        let url = self.url().await?;
+        let most = i32::try_from(limit.clamp(1, MESSAGES)).unwrap_or(1);
+        let seconds = i32::try_from(wait.as_secs().min(20)).unwrap_or_default();
+        let received = self
+            .client
+            .receive_message()
+            .queue_url(url)
+            .max_number_of_messages(most)
+            .wait_time_seconds(seconds)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All")
+            .send()
+            .await;
+        let messages = received.map_err(|error| self.failed(error))?.messages.unwrap_or_default();
+        if messages.is_empty() && seconds == 0 {
+            // SQS waits for whole seconds only.
+            tokio::time::sleep(wait).await;
+        }
+        Ok(messages.into_iter().filter_map(|message| self.record(message)).collect())
+    }
+
+    async fn done(&mut self, records: &[Record]) -> Result<(), SourceError> {
+        let url = self.url().await?;
+        for some in records.chunks(MESSAGES) {
+            let entries: Result<Vec<DeleteMessageBatchRequestEntry>, _> = some
+                .iter()
+                .enumerate()
+                .map(|(at, record)| {
+                    let handle = record.event["receiptHandle"].as_str().unwrap_or_default();
+                    DeleteMessageBatchRequestEntry::builder()
+                        .id(at.to_string())
+                        .receipt_handle(handle)
+                        .build()
+                })
+                .collect();
+            let deleting = self.client.delete_message_batch().queue_url(&url);
+            let deleted = deleting.set_entries(Some(entries.map_err(SourceError::new)?)).send().await;
+            for failed in deleted.map_err(|error| self.failed(error))?.failed {
+                if !failed.sender_fault {
+                    return Err(SourceError::new(format_args!(
+                        "SQS does not delete a message: {}",
+                        failed.code
+                    )));
+                }
+                // It has been given out again meanwhile: whoever has it now decides.
+                tracing::warn!(queue = %self.arn, code = failed.code, "a message could not be deleted and comes again");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An attribute that the sender gave a message, as Lambda's events have it.
+fn attribute(value: &MessageAttributeValue) -> Value {
+    let encode = |blob: &aws_sdk_sqs::primitives::Blob| STANDARD.encode(blob);
+    let mut attribute = json!({
+        "stringListValues": value.string_list_values(),
+        "binaryListValues": value.binary_list_values().iter().map(encode).collect::<Vec<_>>(),
+        "dataType": value.data_type(),
+    });
+    if let Some(text) = value.string_value() {
+        attribute["stringValue"] = text.into();
+    }
+    if let Some(blob) = value.binary_value() {
+        attribute["binaryValue"] = encode(blob).into();
+    }
+    attribute
+}

@@ -1,0 +1,30 @@
+"""Prints what it is given of a source, and fails on what is bad."""
+
+import json
+import time
+
+
+def handler(event, context):
+    failures = []
+    names = []
+    for record in event["Records"]:
+        if record["eventSource"] == "redis":
+            identifier, fields = record["redis"]["id"], record["redis"]["fields"]
+        else:
+            identifier, fields = record["messageId"], json.loads(record["body"])
+        names.append(fields["name"])
+        if fields.get("slow"):
+            print("slow", fields["name"], flush=True)
+            time.sleep(float(fields["slow"]))
+        if fields.get("show"):
+            print("event", json.dumps(event, sort_keys=True))
+        if fields.get("bad") == "reported":
+            failures.append({"itemIdentifier": identifier})
+        elif fields.get("bad"):
+            raise ValueError("bad: " + " ".join(n for n in names))
+    # After what can fail: only what is printed here has succeeded.
+    failed = {failure["itemIdentifier"] for failure in failures}
+    for record, name in zip(event["Records"], names):
+        if (record.get("messageId") or record["redis"]["id"]) not in failed:
+            print("done", name)
+    return {"batchItemFailures": failures}

@@ -1,0 +1,136 @@
+//! Queues of SQS that feed functions.
+
+use serde_json::{Value, json};
+use thaw_proto::v1::{CreateEventSourceRequest, EventSourceSettings};
+use thaw_tests::{functions::NewFunction, moto::Moto, redis::Redis, wait::eventually, world::World};
+
+use crate::event_sources::printed;
+
+/// A daemon with queues, and a function that prints which messages it has processed.
+struct Fed {
+    world: World,
+    moto: Moto,
+    name: String,
+}
+
+fn arn(queue: &str) -> String {
+    format!("arn:aws:sqs:us-east-1:000000000000:{queue}")
+}
+
+impl Fed {
+    async fn new() -> Self {
+        let moto = Moto::start().await;
+        let world = World::start_with(&[("sqs-endpoint", &moto.url())]).await;
+        let name = world.create(NewFunction::of("records")).await;
+        Self { world, moto, name }
+    }
+
+    async fn map(&self, queue: &str, settings: EventSourceSettings) {
+        let request = CreateEventSourceRequest {
+            function_name: self.name.clone(),
+            event_source_arn: arn(queue),
+            settings: Some(settings),
+            starting_position: String::new(),
+            starting_position_timestamp: None,
+        };
+        self.world.event_sources().create_event_source(request).await.unwrap();
+    }
+
+    async fn processed(&self, count: usize) -> Vec<String> {
+        eventually(&format!("{count} messages are processed"), async || {
+            let done = printed(&self.world, &self.name, "done").await;
+            (done.len() >= count).then_some(done)
+        })
+        .await
+    }
+
+    async fn is_empty(&self, url: &str) {
+        eventually("the queue is empty", async || (self.moto.messages(url).await == 0).then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn messages_come_in_lambdas_form_and_those_that_a_filter_leaves_out_reach_nobody() {
+    let fed = Fed::new().await;
+    let url = fed.moto.make_queue("plain", &[]).await;
+    let attributes = r#"{"colour": {"DataType": "String", "StringValue": "red"}}"#;
+    fed.moto.send(&url, &json!({"name": "a", "show": true}), &["--message-attributes", attributes]).await;
+    fed.moto.send(&url, &json!({"name": "left out"}), &[]).await;
+    let filters = vec![r#"{"body": {"name": ["a"]}}"#.to_owned()];
+    fed.map("plain", EventSourceSettings { filters, set_filters: true, ..Default::default() }).await;
+    assert_eq!(fed.processed(1).await, ["a"]);
+    fed.is_empty(&url).await;
+    let event: Value = serde_json::from_str(&printed(&fed.world, &fed.name, "event").await[0]).unwrap();
+    let record = &event["Records"][0];
+    assert_eq!(record["body"], json!({"name": "a", "show": true}).to_string());
+    assert_eq!(record["eventSource"], "aws:sqs");
+    assert_eq!(record["eventSourceARN"], arn("plain"));
+    assert_eq!(record["awsRegion"], "us-east-1");
+    assert_eq!(record["attributes"]["ApproximateReceiveCount"], "1");
+    assert_eq!(
+        record["messageAttributes"]["colour"],
+        json!({"stringValue": "red", "stringListValues": [], "binaryListValues": [], "dataType": "String"})
+    );
+    for member in ["messageId", "receiptHandle", "md5OfBody"] {
+        assert!(record[member].is_string(), "{member}: {record}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_batch_only_what_the_function_reports_as_failed_comes_again() {
+    let fed = Fed::new().await;
+    let url = fed.moto.make_queue("partial", &[]).await;
+    for body in [json!({"name": "a"}), json!({"name": "bad", "bad": "reported"}), json!({"name": "b"})] {
+        fed.moto.send(&url, &body, &[]).await;
+    }
+    fed.map("partial", EventSourceSettings { report_batch_item_failures: Some(true), ..Default::default() })
+        .await;
+    let mut done = fed.processed(2).await;
+    done.sort();
+    assert_eq!(done, ["a", "b"]);
+    eventually("the bad message alone is left", async || (fed.moto.messages(&url).await == 1).then_some(()))
+        .await;
+}
+
+#[tokio::test]
+async fn groups_of_a_fifo_queue_keep_their_order() {
+    let fed = Fed::new().await;
+    let url = fed.moto.make_queue("ordered.fifo", &["FifoQueue", "ContentBasedDeduplication"]).await;
+    for number in 0..5 {
+        for group in ["x", "y"] {
+            let body = json!({ "name": format!("{group}{number}") });
+            fed.moto.send(&url, &body, &["--message-group-id", group]).await;
+        }
+    }
+    fed.map("ordered.fifo", EventSourceSettings { batch_size: Some(2), ..Default::default() }).await;
+    let done = fed.processed(10).await;
+    for group in ["x", "y"] {
+        let own: Vec<&String> = done.iter().filter(|name| name.starts_with(group)).collect();
+        assert!(own.is_sorted(), "{done:?}");
+    }
+    fed.is_empty(&url).await;
+}
+
+#[tokio::test]
+async fn a_queue_is_told_of_what_is_given_up_of_a_stream() {
+    let (moto, redis) = (Moto::start().await, Redis::start().await);
+    let url = moto.make_queue("given-up", &[]).await;
+    let world = World::start_with(&[("sqs-endpoint", &moto.url()), ("redis-url", &redis.url())]).await;
+    let name = world.create(NewFunction::of("records")).await;
+    let id = redis.add("s", &[("name", "bad"), ("bad", "yes")]).await;
+    let request = CreateEventSourceRequest {
+        function_name: name,
+        event_source_arn: "arn:aws:redis:us-east-1:000000000000:stream/s".to_owned(),
+        settings: Some(EventSourceSettings {
+            maximum_retry_attempts: Some(0),
+            on_failure: Some(arn("given-up")),
+            ..EventSourceSettings::default()
+        }),
+        starting_position: "TRIM_HORIZON".to_owned(),
+        starting_position_timestamp: None,
+    };
+    world.event_sources().create_event_source(request).await.unwrap();
+    let told = eventually("the queue is told", async || moto.take(&url).await).await;
+    assert_eq!(told["RedisStreamBatchInfo"]["startSequenceNumber"], *id);
+    assert_eq!(told["requestContext"]["condition"], "RetryAttemptsExhausted");
+}
