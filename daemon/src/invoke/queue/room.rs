@@ -137,7 +137,7 @@ impl Room {
             tracing::error!(%error, directory = %self.0.directory.display(), "can't ask how full the disk is");
             QueueFull::Unknown
         })?;
-        let free = u64::from(found.blocks_available()).saturating_mul(u64::from(found.fragment_size()));
+        let free = found.blocks_available().saturating_mul(found.fragment_size());
         *looked = Some((Instant::now(), free));
         Ok(free)
     }
