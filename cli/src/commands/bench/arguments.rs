@@ -44,6 +44,9 @@ pub(crate) struct Arguments {
     /// The event: JSON, @FILE, or - for standard input.
     #[arg(long, short, default_value = "{}", value_name = "JSON|@FILE|-")]
     payload: String,
+    /// Send events and wait until they are accepted, not until functions have taken them.
+    #[arg(long)]
+    event: bool,
     /// The event of one function, in place of --payload; may be given many times.
     #[arg(long, value_name = "FUNCTION=JSON|@FILE")]
     payload_for: Vec<String>,
@@ -130,6 +133,8 @@ pub(super) struct Plan {
     pub(super) functions: Vec<Share>,
     /// One a function.
     pub(super) payloads: Vec<Bytes>,
+    /// Whether they are events, which nobody waits for.
+    pub(super) event: bool,
     pub(super) shape: Shape,
     pub(super) limits: Limits,
     pub(super) connections: u32,
@@ -235,6 +240,7 @@ impl Arguments {
         Ok(Plan {
             functions: self.functions,
             payloads,
+            event: self.event,
             shape,
             limits,
             connections,

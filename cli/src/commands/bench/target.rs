@@ -41,6 +41,8 @@ impl Daemon {
         for _ in 0..plan.connections {
             connections.push(client.invocations().await?);
         }
+        let invocation_type =
+            if plan.event { InvocationType::Event } else { InvocationType::RequestResponse };
         let requests: Vec<_> = plan
             .functions
             .iter()
@@ -48,7 +50,7 @@ impl Daemon {
             .map(|(share, payload)| InvokeRequest {
                 function_name: share.name.clone(),
                 qualifier: String::new(),
-                invocation_type: InvocationType::RequestResponse.into(),
+                invocation_type: invocation_type.into(),
                 // Whether a call was cold is told without it.
                 log_type: LogType::None.into(),
                 payload: payload.clone(),
