@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     EventQueue, Payload, Shared,
-    books::{Place, Withdrawn},
+    books::Place,
     payload::Payloads,
     record::{DeadEvent, QueuedEvent, Waiting, key, parse_key},
 };
@@ -298,27 +298,27 @@ impl EventQueue {
     async fn change_waiting(&self, event: QueuedEvent, due: i64, change: Change) -> Result<(), EventsError> {
         let Shared { store, clock, waiting, room, .. } = &*self.0;
         let (lane, place) = (event.lane(), Place { due, id: event.id.as_str().into() });
-        if waiting.withdraw(&lane, &place) == Withdrawn::InHand {
+        if !waiting.withdraw(&lane, &place) {
             return Err(EventsError::Running(event.id.to_string()));
         }
-        let now = clock.now();
-        match change {
+        let changed = match change {
             Change::Retry => {
-                let again = Place { due: now.min(due), id: event.id.as_str().into() };
+                let again = Place { due: clock.now().min(due), id: place.id.clone() };
                 let changed = moved(store, &lane, &place, &again, &event).await;
-                waiting.added(&lane, if changed.is_ok() { again } else { place });
-                waiting.wake(&lane);
-                changed?;
+                if changed.is_ok() {
+                    waiting.added(&lane, again);
+                    waiting.wake(&lane);
+                }
+                changed
             }
-            Change::Purge => {
-                let mut batch = removal(&store.get::<QueuedEvent>(&key(&lane, &place))?, &event.id)?;
-                Payloads::release(&mut batch, &event.payload, &event.id)?;
-                store.batch(batch).await?;
-                room.give(event.bytes());
-                self.collect(&event.payload).await?;
-            }
+            Change::Purge => removed::<QueuedEvent>(store, &lane, &place, &event.payload).await,
+        };
+        waiting.let_go(&lane, place);
+        if change == Change::Purge && changed.is_ok() {
+            room.give(event.bytes());
+            self.collect(&event.payload).await?;
         }
-        Ok(())
+        changed
     }
 
     async fn change_result(&self, delivery: Delivery, due: i64, change: Change) -> Result<(), EventsError> {
@@ -326,25 +326,26 @@ impl EventQueue {
         let lane = super::lane_of(&delivery.function);
         let id = format!("{}.{}", delivery.id, delivery.purpose.as_str());
         let place = Place { due, id: id.as_str().into() };
-        if results.withdraw(&lane, &place) == Withdrawn::InHand {
+        if !results.withdraw(&lane, &place) {
             return Err(EventsError::Running(delivery.id.to_string()));
         }
-        match change {
+        let changed = match change {
             Change::Retry => {
                 let again = Place { due: clock.now().min(due), id: place.id.clone() };
                 let changed = moved(store, &lane, &place, &again, &delivery).await;
-                results.added(&lane, if changed.is_ok() { again } else { place });
-                changed?;
+                if changed.is_ok() {
+                    results.added(&lane, again);
+                }
+                changed
             }
-            Change::Purge => {
-                let mut batch = removal(&store.get::<Delivery>(&key(&lane, &place))?, &delivery.id)?;
-                Payloads::release(&mut batch, &delivery.body, &id)?;
-                store.batch(batch).await?;
-                room.give(delivery.bytes());
-                self.collect(&delivery.body).await?;
-            }
+            Change::Purge => removed::<Delivery>(store, &lane, &place, &delivery.body).await,
+        };
+        results.let_go(&lane, place);
+        if change == Change::Purge && changed.is_ok() {
+            room.give(delivery.bytes());
+            self.collect(&delivery.body).await?;
         }
-        Ok(())
+        changed
     }
 
     async fn change_dead(&self, dead: DeadEvent, due: i64, change: Change) -> Result<(), EventsError> {
@@ -422,6 +423,18 @@ fn removal<R: Record>(found: &Option<Stored<R>>, id: &str) -> Result<Batch, Even
     let mut batch = Batch::new();
     batch.compare_and_delete(stored)?;
     Ok(batch)
+}
+
+/// Removes a record with its reference to a payload, if it still is at this place.
+async fn removed<R: Waiting>(
+    store: &Store,
+    lane: &str,
+    place: &Place,
+    payload: &Payload,
+) -> Result<(), EventsError> {
+    let mut batch = removal(&store.get::<R>(&key(lane, place))?, &place.id)?;
+    Payloads::release(&mut batch, payload, &place.id)?;
+    Ok(store.batch(batch).await?)
 }
 
 /// Moves a record to another place of its lane, if it still is at this one.

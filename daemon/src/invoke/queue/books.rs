@@ -187,15 +187,16 @@ impl Books {
         self.tidy(name, now);
     }
 
-    /// Whether this item is known, and is not in hand: then it is forgotten, and whoever asked may remove it.
-    pub(super) fn withdraw(&mut self, name: &LaneName, place: &Place, now: i64) -> Withdrawn {
-        let Some(lane) = self.lanes.get_mut(name) else { return Withdrawn::Unknown };
-        if lane.in_hand.contains(place) {
-            return Withdrawn::InHand;
+    /// Takes an item that nobody has into hand, so that it is not given out; [`Books::gone`] ends that. `false` if
+    /// somebody has it.
+    pub(super) fn withdraw(&mut self, name: &LaneName, place: &Place, now: i64) -> bool {
+        let lane = self.lanes.entry(name.clone()).or_default();
+        if !lane.in_hand.insert(place.clone()) {
+            return false;
         }
         lane.window.remove(place);
-        self.tidy(name, now);
-        Withdrawn::Free
+        self.list(name, now);
+        true
     }
 
     /// What is next. Takes turns, so that asking again gives another lane's item.
@@ -357,17 +358,6 @@ pub(super) enum Ended {
     Well,
     /// There was none.
     Throttled,
-}
-
-/// Whether an item may be taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Withdrawn {
-    /// Nobody has it.
-    Free,
-    /// It runs, or its end is being written.
-    InHand,
-    /// There is no such lane.
-    Unknown,
 }
 
 fn account(name: &str) -> &str {

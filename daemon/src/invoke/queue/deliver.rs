@@ -75,18 +75,6 @@ impl Invoker {
     async fn attempt_and_write(&self, queue: &EventQueue, item: Item<QueuedEvent>) -> Result<(), StoreError> {
         let clock = queue.0.clock;
         let event = &item.record;
-        let (version, config) = self.settings_of(event);
-        let patience = Patience::of(config.as_deref(), queue.0.settings.retry_delay);
-        if patience.is_over(event, clock.now()) {
-            queue.0.waiting.ran(&item, Ended::Well);
-            let verdict = Verdict::GiveUp { event: event.clone(), condition: Condition::EventAgeExceeded };
-            let payload = queue.0.payloads.read(&event.payload).await?;
-            return queue
-                .carry_out(&item, verdict, |event, condition| {
-                    results(&ending(event, condition, &payload), version.as_deref(), config.as_deref())
-                })
-                .await;
-        }
         let payload = match queue.0.payloads.read(&event.payload).await {
             Ok(payload) => payload,
             Err(error @ (StoreError::NoSuchBlob { .. } | StoreError::DamagedBlob { .. })) => {
@@ -99,6 +87,17 @@ impl Invoker {
             }
             Err(error) => return Err(error),
         };
+        let (version, config) = self.settings_of(event);
+        let patience = Patience::of(config.as_deref(), queue.0.settings.retry_delay);
+        if patience.is_over(event, clock.now()) {
+            queue.0.waiting.ran(&item, Ended::Well);
+            let verdict = Verdict::GiveUp { event: event.clone(), condition: Condition::EventAgeExceeded };
+            return queue
+                .carry_out(&item, verdict, |event, condition| {
+                    results(&ending(event, condition, &payload), version.as_deref(), config.as_deref())
+                })
+                .await;
+        }
         let attempt = self.run_event(event, payload.clone()).await;
         let ended = if matches!(attempt, Attempt::Throttled) { Ended::Throttled } else { Ended::Well };
         queue.0.waiting.ran(&item, ended);

@@ -52,9 +52,9 @@ impl EventQueue {
         let mut batch = Batch::new();
         batch.delete::<QueuedEvent>(&item.key())?;
         Payloads::release(&mut batch, &event.payload, &event.id)?;
-        let (mut kept, mut added) = (Vec::new(), Vec::new());
+        let (mut keeping, mut added) = (payloads.keeping(), Vec::new());
         for result in results {
-            let body = payloads.keep(result.body).await?;
+            let body = keeping.keep(result.body).await?;
             let place =
                 Place { due: clock.now(), id: format!("{}.{}", event.id, result.purpose.as_str()).into() };
             let delivery = Delivery {
@@ -62,7 +62,7 @@ impl EventQueue {
                 function: event.function.clone(),
                 target: result.target,
                 purpose: result.purpose,
-                body: body.payload.clone(),
+                body,
                 attributes: result.attributes,
                 made_at: place.due,
                 failures: 0,
@@ -71,10 +71,9 @@ impl EventQueue {
             Payloads::refer(&mut batch, &delivery.body, &place.id)?;
             batch.put(&key(&item.lane, &place), &delivery)?;
             added.push((place, delivery.bytes()));
-            kept.push(body);
         }
         store.batch(batch).await?;
-        drop(kept);
+        drop(keeping);
         for (place, bytes) in added {
             // However full it is: this event was accepted.
             room.take_anyway(bytes);

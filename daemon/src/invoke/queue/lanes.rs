@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    books::{Books, Ended, LaneName, Limits, Next, Place, WINDOW, Withdrawn},
+    books::{Books, Ended, LaneName, Limits, Next, Place, WINDOW},
     clock::QueueClock,
     record::{Waiting, key, parse_key},
     room::Room,
@@ -150,9 +150,16 @@ impl<R: Waiting> Lanes<R> {
         self.changed.notify_one();
     }
 
-    /// Whether an item may be removed by somebody who was not given it. If so it is given out no more.
-    pub(super) fn withdraw(&self, lane: &LaneName, place: &Place) -> Withdrawn {
+    /// Takes an item that nobody has into hand, to change it in the store; [`Lanes::let_go`] ends that. `false` if
+    /// somebody has it.
+    pub(super) fn withdraw(&self, lane: &LaneName, place: &Place) -> bool {
         self.lock().withdraw(lane, place, self.clock.now())
+    }
+
+    /// An item that was withdrawn was changed, or was not: it waits where it is in the store, if it still is.
+    pub(super) fn let_go(&self, lane: &LaneName, place: Place) {
+        self.lock().gone(lane, &place, self.clock.now());
+        self.added(lane, place);
     }
 
     /// A lane may go on at once.

@@ -162,11 +162,12 @@ impl EventQueue {
         let now = clock.now();
         let bytes = record::OVERHEAD + payload.len() as u64;
         let taken = room.take(bytes)?;
-        let kept = payloads.keep(payload).await?;
+        let mut keeping = payloads.keeping();
+        let payload = keeping.keep(payload).await?;
         let event = QueuedEvent {
             id: id.to_string(),
             function,
-            payload: kept.payload.clone(),
+            payload,
             client_context,
             accepted_at: now,
             failures: 0,
@@ -178,7 +179,7 @@ impl EventQueue {
         batch.put(&key(&lane, &place), &event)?;
         Payloads::refer(&mut batch, &event.payload, &event.id)?;
         store.batch(batch).await?;
-        drop(kept);
+        drop(keeping);
         taken.keep();
         waiting.added(&lane, place);
         Ok(())

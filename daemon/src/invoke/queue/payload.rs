@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, RwLockReadGuard};
 
 use crate::store::{Batch, Record, Scan, Sha256Digest, Store, StoreError};
 
@@ -54,11 +54,30 @@ pub(super) struct Payloads {
     naming: RwLock<()>,
 }
 
-/// A payload that is stored, and whose reference is not. Keep it until the reference is.
+/// Stores payloads whose references are not stored yet. Keep it until they are.
+///
+/// One for all that go into a batch: whoever took the lock a second time would wait behind a remover that waits for the first.
 #[derive(Debug)]
-pub(super) struct Kept<'a> {
-    pub(super) payload: Payload,
-    _naming: Option<tokio::sync::RwLockReadGuard<'a, ()>>,
+pub(super) struct Keeping<'a> {
+    payloads: &'a Payloads,
+    naming: Option<RwLockReadGuard<'a, ()>>,
+}
+
+impl Keeping<'_> {
+    /// Keeps a payload, durably if it needs a file. `text` must be UTF-8, as checked JSON is; what is not becomes a file.
+    pub(super) async fn keep(&mut self, text: Bytes) -> Result<Payload, StoreError> {
+        if text.len() <= INLINE
+            && let Ok(inline) = std::str::from_utf8(&text)
+        {
+            return Ok(Payload::Inline(inline.to_owned()));
+        }
+        if self.naming.is_none() {
+            self.naming = Some(self.payloads.naming.read().await);
+        }
+        let len = text.len() as u64;
+        let digest = self.payloads.store.payloads().put(text).await?;
+        Ok(Payload::File { digest, len })
+    }
 }
 
 impl Payloads {
@@ -66,17 +85,9 @@ impl Payloads {
         Self { store, naming: RwLock::new(()) }
     }
 
-    /// Keeps a payload, durably if it needs a file. `text` must be UTF-8, as checked JSON is; what is not becomes a file.
-    pub(super) async fn keep(&self, text: Bytes) -> Result<Kept<'_>, StoreError> {
-        if text.len() <= INLINE
-            && let Ok(inline) = std::str::from_utf8(&text)
-        {
-            return Ok(Kept { payload: Payload::Inline(inline.to_owned()), _naming: None });
-        }
-        let naming = self.naming.read().await;
-        let len = text.len() as u64;
-        let digest = self.store.payloads().put(text).await?;
-        Ok(Kept { payload: Payload::File { digest, len }, _naming: Some(naming) })
+    /// Begins to keep payloads of one batch.
+    pub(super) fn keeping(&self) -> Keeping<'_> {
+        Keeping { payloads: self, naming: None }
     }
 
     /// The payload itself.
@@ -145,17 +156,18 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&StoreOptions::new(directory.path())).unwrap();
         let payloads = Payloads::new(store.clone());
-        let small = payloads.keep(Bytes::from_static(b"{}")).await.unwrap().payload;
+        let small = payloads.keeping().keep(Bytes::from_static(b"{}")).await.unwrap();
         assert_eq!(small, Payload::Inline("{}".into()));
 
         let text = Bytes::from("x".repeat(INLINE + 1));
         for owner in ["one", "two"] {
-            let kept = payloads.keep(text.clone()).await.unwrap();
+            let mut keeping = payloads.keeping();
+            let payload = keeping.keep(text.clone()).await.unwrap();
             let mut batch = Batch::new();
-            Payloads::refer(&mut batch, &kept.payload, owner).unwrap();
+            Payloads::refer(&mut batch, &payload, owner).unwrap();
             store.batch(batch).await.unwrap();
         }
-        let large = payloads.keep(text.clone()).await.unwrap().payload;
+        let large = payloads.keeping().keep(text.clone()).await.unwrap();
         assert_eq!(payloads.read(&large).await.unwrap(), text);
         for (owner, left) in [("one", 1), ("two", 0)] {
             let mut batch = Batch::new();
@@ -171,9 +183,29 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&StoreOptions::new(directory.path())).unwrap();
         let payloads = Payloads::new(store.clone());
-        drop(payloads.keep(Bytes::from("x".repeat(INLINE + 1))).await.unwrap());
+        payloads.keeping().keep(Bytes::from("x".repeat(INLINE + 1))).await.unwrap();
         assert_eq!(files(&store).await, 1);
         payloads.collect_all().await.unwrap();
         assert_eq!(files(&store).await, 0);
+    }
+
+    #[tokio::test]
+    async fn two_large_payloads_are_kept_while_somebody_waits_to_remove_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreOptions::new(directory.path())).unwrap();
+        let payloads = std::sync::Arc::new(Payloads::new(store));
+        let large = |letter: &str| Bytes::from(letter.repeat(INLINE + 1));
+        let mut keeping = payloads.keeping();
+        let first = keeping.keep(large("a")).await.unwrap();
+        let removing = {
+            let (payloads, first) = (payloads.clone(), first.clone());
+            tokio::spawn(async move { payloads.collect(&first).await })
+        };
+        // The remover stands in line for the lock before the second payload comes.
+        tokio::task::yield_now().await;
+        keeping.keep(large("b")).await.unwrap();
+        assert!(!removing.is_finished(), "nothing is removed meanwhile");
+        drop(keeping);
+        removing.await.unwrap().unwrap();
     }
 }
