@@ -107,6 +107,8 @@ pub struct Config {
     pub event_concurrency: u32,
     /// Asynchronous events of one function that may run at once.
     pub event_function_concurrency: u32,
+    /// See [`Config::event_http_hosts`].
+    pub event_http_hosts: String,
     /// See [`Config::store_cache_bytes`].
     pub store_cache_mb: u32,
     /// Threads that serve calls.
@@ -285,6 +287,7 @@ impl Config {
             event_retry_delay_seconds: 60,
             event_concurrency: 64,
             event_function_concurrency: 16,
+            event_http_hosts: String::new(),
             store_cache_mb: 16,
             // A call that crosses from thread to thread pays for waking each. The other half is for the functions.
             worker_threads: (machine.cpus / 2).max(1),
@@ -392,6 +395,14 @@ impl Config {
     #[must_use]
     pub fn event_queue_max_bytes(&self) -> u64 {
         u64::from(self.event_queue_max_mb) * MB
+    }
+
+    /// The `HOST:PORT` that results of events may be posted to. Whoever may configure a function could have thawd call what
+    /// only this machine reaches, so none unless it is said.
+    #[must_use]
+    pub fn event_http_hosts(&self) -> Vec<String> {
+        let hosts = self.event_http_hosts.split(',').map(str::trim);
+        hosts.filter(|host| !host.is_empty()).map(str::to_ascii_lowercase).collect()
     }
 
     /// How long an event waits before it is tried a second time; twice that before the third.

@@ -214,7 +214,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         function_concurrency: config.event_function_concurrency as usize,
     };
     let queue = EventQueue::open(store.clone(), &*wall_clock, settings).await?;
-    let destinations = Destinations::new(logs.clone(), Arc::clone(&wall_clock));
+    let destinations = Destinations::new(logs.clone(), Arc::clone(&wall_clock), config.event_http_hosts());
     let invoker = Invoker::new(registry.clone(), recipes, pool.clone(), queue.clone(), destinations);
     let (pause, stop) = (CancellationToken::new(), CancellationToken::new());
     let events = tokio::spawn(invoker.clone().deliver_events(pause.clone()));

@@ -41,6 +41,12 @@ impl Witness {
         witness
     }
 
+    /// Its `HOST:PORT`, for the setting `event-http-hosts`.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.url.trim_start_matches("http://").trim_end_matches("/results")
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn url(&self) -> &str {

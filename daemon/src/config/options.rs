@@ -180,6 +180,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "COUNT", env = "THAW_EVENT_FUNCTION_CONCURRENCY")]
     pub(super) event_function_concurrency: Option<u32>,
 
+    /// HTTP endpoints that results of events may be posted to: HOST:PORT, several apart by commas [default: none]
+    #[arg(long, value_name = "HOST:PORT,…", env = "THAW_EVENT_HTTP_HOSTS")]
+    pub(super) event_http_hosts: Option<String>,
+
     /// Cache of the state store, in MB; it takes about ten times as much memory [default: 16]
     #[arg(long, value_name = "MB", env = "THAW_STORE_CACHE_MB")]
     pub(super) store_cache_mb: Option<u32>,

@@ -21,8 +21,13 @@ use tonic::{Code, Status};
 use crate::aws::{endpoint, script};
 
 /// A daemon whose events are tried again at once.
-async fn impatient() -> World {
-    World::start_with(&[("event-retry-delay-seconds", "0"), ("memory-budget-mb", "4000")]).await
+async fn impatient(witness: Option<&Witness>) -> World {
+    World::start_with(&[
+        ("event-retry-delay-seconds", "0"),
+        ("memory-budget-mb", "4000"),
+        ("event-http-hosts", witness.map_or("", Witness::host)),
+    ])
+    .await
 }
 
 /// Sends an event; returns its id.
@@ -70,7 +75,7 @@ async fn starts(world: &World, name: &str) -> HashMap<String, usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_reaches_its_function_under_the_id_that_its_caller_was_told() {
-    let world = impatient().await;
+    let world = impatient(None).await;
     let name = world.create(NewFunction::of("echo")).await;
     let id = event(&world, &name, json!({ "n": 1 })).await.unwrap();
     only(&world, &name, None).await;
@@ -81,7 +86,7 @@ async fn an_event_reaches_its_function_under_the_id_that_its_caller_was_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poison_event_is_tried_three_times_and_then_kept_until_it_is_purged() {
-    let world = impatient().await;
+    let world = impatient(None).await;
     let name = world.create(NewFunction::of("failures")).await;
     let id = event(&world, &name, json!({ "how": "raise" })).await.unwrap();
     let dead = only(&world, &name, Some(EventState::Dead)).await;
@@ -127,8 +132,8 @@ async fn an_event_of_a_function_that_may_not_run_waits_and_runs_when_it_is_retri
 
 #[tokio::test(flavor = "multi_thread")]
 async fn results_go_to_a_function_a_log_group_and_an_endpoint_that_was_down() {
-    let world = impatient().await;
     let witness = Witness::start();
+    let world = impatient(Some(&witness)).await;
     witness.refuse(true);
     let good = world.create(NewFunction::of("echo")).await;
     let next = world.create(NewFunction::of("echo")).await;
@@ -173,6 +178,26 @@ async fn results_go_to_a_function_a_log_group_and_an_endpoint_that_was_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_posted_where_the_operator_has_not_allowed_it() {
+    let witness = Witness::start();
+    let world = impatient(None).await;
+    let name = world.create(NewFunction::of("echo")).await;
+    configure(
+        &world,
+        &name,
+        json!({ "DestinationConfig": { "OnSuccess": { "Destination": witness.url() } } }),
+    )
+    .await;
+    event(&world, &name, json!({})).await.unwrap();
+    eventually("the result is refused", async || {
+        let found = events(&world, &name).await;
+        found.first().is_some_and(|event| event.error_message.contains("event_http_hosts")).then_some(())
+    })
+    .await;
+    assert_eq!(witness.posted(), Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_large_event_survives_a_kill_and_leaves_no_file() {
     let mut world = World::start_with(&[("account-concurrency", "1")]).await;
     let busy = world.create(NewFunction::of("background")).await;
@@ -198,8 +223,8 @@ async fn events_that_were_accepted_outlive_any_number_of_kills() {
         std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
     };
     let (wanted, kills) = (number("THAW_TEST_EVENTS", 600), number("THAW_TEST_KILLS", 4));
-    let mut world = impatient().await;
     let witness = Witness::start();
+    let mut world = impatient(Some(&witness)).await;
     let name = world.create(NewFunction::of("echo")).await;
     configure(
         &world,

@@ -24,11 +24,15 @@ const PURPOSE: HeaderName = HeaderName::from_static("x-thaw-purpose");
 
 /// Calls endpoints. Keeps connections open for a while.
 #[derive(Debug)]
-pub(super) struct Caller(Client<HttpConnector, Full<Bytes>>);
+pub(super) struct Caller {
+    client: Client<HttpConnector, Full<Bytes>>,
+    /// `HOST:PORT` of those that may be called.
+    hosts: Vec<String>,
+}
 
 impl Caller {
-    pub(super) fn new() -> Self {
-        Self(Client::builder(TokioExecutor::new()).build_http())
+    pub(super) fn new(hosts: Vec<String>) -> Self {
+        Self { client: Client::builder(TokioExecutor::new()).build_http(), hosts }
     }
 
     /// Posts a result. An endpoint has taken it when it answers with a status of success.
@@ -40,6 +44,10 @@ impl Caller {
     ) -> Result<(), DestinationError> {
         let url = target.as_str();
         let address: Uri = url.parse().map_err(|_| DestinationError::NoAddress(target.clone()))?;
+        let host = format!("{}:{}", address.host().unwrap_or_default(), address.port_u16().unwrap_or(80));
+        if !self.hosts.contains(&host.to_ascii_lowercase()) {
+            return Err(DestinationError::NotAllowed { host });
+        }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = address;
@@ -53,7 +61,7 @@ impl Caller {
             url: url.to_owned(),
             why: why.to_string(),
         };
-        let answer = tokio::time::timeout(PATIENCE, self.0.request(request))
+        let answer = tokio::time::timeout(PATIENCE, self.client.request(request))
             .await
             .map_err(|_| unreachable(&"it did not answer in time"))?
             .map_err(|error| unreachable(&source_of(&error)))?;

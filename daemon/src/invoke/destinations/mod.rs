@@ -93,6 +93,8 @@ pub(super) enum DestinationError {
     Log(#[from] LogError),
     #[error("{0} is no address that can be called")]
     NoAddress(Destination),
+    #[error("nothing is posted to {host} unless the setting event_http_hosts names it")]
+    NotAllowed { host: String },
     #[error("{url} could not be called: {why}")]
     Unreachable { url: String, why: String },
     #[error("{url} answered {status}")]
@@ -108,10 +110,10 @@ pub struct Destinations {
 }
 
 impl Destinations {
-    /// Log groups are those of `logs`.
+    /// Log groups are those of `logs`; endpoints, those at these `HOST:PORT`.
     #[must_use]
-    pub fn new(logs: LogStore, clock: SharedClock) -> Self {
-        Self { logs, clock, http: http::Caller::new() }
+    pub fn new(logs: LogStore, clock: SharedClock, http_hosts: Vec<String>) -> Self {
+        Self { logs, clock, http: http::Caller::new(http_hosts) }
     }
 
     /// Sends a result. It is taken when this returns.
