@@ -51,10 +51,28 @@ pub struct Config {
     pub socket_group: Option<String>,
     /// Where Redis is whose streams feed functions, with its password if it has one.
     pub redis_url: Option<String>,
-    /// Where SQS is whose queues feed functions.
+    /// Where SQS is whose queues feed functions and take results.
     pub sqs_endpoint: Option<String>,
-    /// File with the credentials that queues are read with; `None` reads them with the development credential.
+    /// File with the credentials that queues are used with; `None` uses the development credential.
     pub sqs_credentials: Option<PathBuf>,
+    /// Where SNS is whose topics take results.
+    pub sns_endpoint: Option<String>,
+    /// File with the credentials for it, as [`Config::sqs_credentials`].
+    pub sns_credentials: Option<PathBuf>,
+    /// Where S3 is whose buckets take results.
+    pub s3_endpoint: Option<String>,
+    /// File with the credentials for it, as [`Config::sqs_credentials`].
+    pub s3_credentials: Option<PathBuf>,
+    /// Where Kinesis is whose streams feed functions.
+    pub kinesis_endpoint: Option<String>,
+    /// File with the credentials for it, as [`Config::sqs_credentials`].
+    pub kinesis_credentials: Option<PathBuf>,
+    /// Where DynamoDB is whose tables' streams feed functions.
+    pub dynamodb_endpoint: Option<String>,
+    /// File with the credentials for it, as [`Config::sqs_credentials`].
+    pub dynamodb_credentials: Option<PathBuf>,
+    /// Where NATS is whose streams feed functions, with its password if it has one.
+    pub nats_url: Option<String>,
     /// Unix socket of dockerd.
     pub docker_socket: PathBuf,
     /// The static first process of every sandbox.
@@ -259,6 +277,15 @@ impl Config {
             redis_url: None,
             sqs_endpoint: None,
             sqs_credentials: None,
+            sns_endpoint: None,
+            sns_credentials: None,
+            s3_endpoint: None,
+            s3_credentials: None,
+            kinesis_endpoint: None,
+            kinesis_credentials: None,
+            dynamodb_endpoint: None,
+            dynamodb_credentials: None,
+            nats_url: None,
             socket_group: None,
             docker_socket: PathBuf::from("/var/run/docker.sock"),
             init: machine.program_dir.join("thaw-init"),

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod aws_services;
 pub mod clock;
 pub mod config;
 pub mod events;

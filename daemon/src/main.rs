@@ -1,7 +1,7 @@
 //! thawd: reads its settings, takes stock of the machine, puts the layers together, serves, and leaves nothing behind.
 #![forbid(unsafe_code)]
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use thaw_daemon::{
@@ -9,10 +9,10 @@ use thaw_daemon::{
         aws::{AwsDoors, Listener},
         grpc::{self, Doors},
     },
+    aws_services::{AwsEndpoint, AwsEndpoints},
     clock::{SharedClock, SystemClock},
     config::{CommandLine, Config},
     events::{
-        SqsEndpoint,
         mapping::MappingRegistry,
         poller::{Endpoints, Pollers},
         schedules::Schedules,
@@ -141,19 +141,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         None => Credentials::development(),
     };
     let verifier = Arc::new(Verifier::new(credentials, region.as_str()));
-    let endpoints = Endpoints {
-        redis_url: config.redis_url.clone(),
-        sqs: match &config.sqs_endpoint {
-            Some(url) => Some(SqsEndpoint {
-                url: url.clone(),
-                credentials: Arc::new(match &config.sqs_credentials {
-                    Some(path) => Credentials::read(path)?,
-                    None => Credentials::development(),
-                }),
-            }),
-            None => None,
-        },
-    };
+    let endpoints = Endpoints { redis_url: config.redis_url.clone(), aws: aws_endpoints(&config)? };
     // Bound before anything is made, so that a port that is taken is told at once.
     let aws_listener = match config.aws_address() {
         Some(address) => Some(Listener::bind(address).await?),
@@ -331,4 +319,23 @@ async fn tell_missing_images(runtimes: &RuntimeCatalog) {
         }
         Err(error) => tracing::warn!(%error, "the runtime images could not be listed"),
     }
+}
+
+/// The services of AWS that settings say where they are.
+fn aws_endpoints(config: &Config) -> anyhow::Result<AwsEndpoints> {
+    let endpoint = |url: &Option<String>, credentials: &Option<PathBuf>| {
+        let Some(url) = url else { return Ok(None) };
+        let credentials = match credentials {
+            Some(path) => Credentials::read(path)?,
+            None => Credentials::development(),
+        };
+        Ok::<_, anyhow::Error>(Some(AwsEndpoint::new(url.clone(), credentials)))
+    };
+    Ok(AwsEndpoints {
+        sqs: endpoint(&config.sqs_endpoint, &config.sqs_credentials)?,
+        sns: endpoint(&config.sns_endpoint, &config.sns_credentials)?,
+        s3: endpoint(&config.s3_endpoint, &config.s3_credentials)?,
+        kinesis: endpoint(&config.kinesis_endpoint, &config.kinesis_credentials)?,
+        dynamodb: endpoint(&config.dynamodb_endpoint, &config.dynamodb_credentials)?,
+    })
 }

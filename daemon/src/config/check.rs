@@ -117,20 +117,23 @@ impl Check<'_> {
 
     /// Nothing of the value is told: it may have a password.
     fn event_sources(&self) -> Result<(), ConfigError> {
-        let Config { sqs_endpoint, sqs_credentials, .. } = self.config;
-        if let Some(path) = sqs_credentials {
-            self.absolute("sqs_credentials", path)?;
-        }
-        let is_http = |url: &str| {
-            url.parse::<http::Uri>().is_ok_and(|uri| {
-                matches!(uri.scheme_str(), Some("http" | "https"))
-                    && uri.host().is_some_and(|host| !host.is_empty())
-            })
-        };
-        if sqs_endpoint.as_deref().is_some_and(|url| !is_http(url)) {
+        let config = self.config;
+        self.service("sqs_endpoint", config.sqs_endpoint.as_deref())?;
+        self.credentials("sqs_credentials", config.sqs_credentials.as_deref())?;
+        self.service("sns_endpoint", config.sns_endpoint.as_deref())?;
+        self.credentials("sns_credentials", config.sns_credentials.as_deref())?;
+        self.service("s3_endpoint", config.s3_endpoint.as_deref())?;
+        self.credentials("s3_credentials", config.s3_credentials.as_deref())?;
+        self.service("kinesis_endpoint", config.kinesis_endpoint.as_deref())?;
+        self.credentials("kinesis_credentials", config.kinesis_credentials.as_deref())?;
+        self.service("dynamodb_endpoint", config.dynamodb_endpoint.as_deref())?;
+        self.credentials("dynamodb_credentials", config.dynamodb_credentials.as_deref())?;
+        if let Some(url) = &config.nats_url
+            && !url.parse::<http::Uri>().is_ok_and(|url| url.scheme_str() == Some("nats") && has_host(&url))
+        {
             let problem =
-                "is not the address of an HTTP service; give http://HOST:PORT or https://HOST".to_owned();
-            return Err(self.refused("sqs_endpoint", problem));
+                "is not an address of NATS; give nats://HOST:PORT or nats://USER:PASSWORD@HOST:PORT";
+            return Err(self.refused("nats_url", problem.to_owned()));
         }
         match &self.config.redis_url {
             Some(url) if redis::Client::open(url.as_str()).is_err() => Err(self.refused(
@@ -141,6 +144,23 @@ impl Check<'_> {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Where a service of AWS is.
+    fn service(&self, setting: &'static str, endpoint: Option<&str>) -> Result<(), ConfigError> {
+        let is_http = |url: &str| {
+            url.parse::<http::Uri>()
+                .is_ok_and(|url| matches!(url.scheme_str(), Some("http" | "https")) && has_host(&url))
+        };
+        if endpoint.is_none_or(is_http) {
+            return Ok(());
+        }
+        let problem = "is not the address of an HTTP service; give http://HOST:PORT or https://HOST";
+        Err(self.refused(setting, problem.to_owned()))
+    }
+
+    fn credentials(&self, setting: &'static str, file: Option<&Path>) -> Result<(), ConfigError> {
+        file.map_or(Ok(()), |path| self.absolute(setting, path))
     }
 
     fn names(&self) -> Result<(), ConfigError> {
@@ -243,4 +263,8 @@ impl Check<'_> {
     fn refused(&self, setting: &'static str, problem: String) -> ConfigError {
         ConfigError::Refused { setting, problem, origin: self.origins.of(setting) }
     }
+}
+
+fn has_host(url: &http::Uri) -> bool {
+    url.host().is_some_and(|host| !host.is_empty())
 }

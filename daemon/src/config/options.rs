@@ -60,13 +60,49 @@ pub(super) struct Options {
     #[arg(long, value_name = "URL", env = "THAW_REDIS_URL", hide_env_values = true)]
     pub(super) redis_url: Option<String>,
 
-    /// SQS whose queues feed functions: http://HOST:PORT or https://HOST [default: none]
+    /// SQS whose queues feed functions and take results: http://HOST:PORT or https://HOST [default: none]
     #[arg(long, value_name = "URL", env = "THAW_SQS_ENDPOINT")]
     pub(super) sqs_endpoint: Option<String>,
 
-    /// File with the credentials that queues are read with, by account [default: test with the secret test]
+    /// File with the credentials that queues are used with, by account [default: test with the secret test]
     #[arg(long, value_name = "FILE", env = "THAW_SQS_CREDENTIALS")]
     pub(super) sqs_credentials: Option<PathBuf>,
+
+    /// SNS whose topics take results: http://HOST:PORT or https://HOST [default: none]
+    #[arg(long, value_name = "URL", env = "THAW_SNS_ENDPOINT")]
+    pub(super) sns_endpoint: Option<String>,
+
+    /// File with the credentials that topics are published to with, by account [default: test with the secret test]
+    #[arg(long, value_name = "FILE", env = "THAW_SNS_CREDENTIALS")]
+    pub(super) sns_credentials: Option<PathBuf>,
+
+    /// S3 whose buckets take results: http://HOST:PORT or https://HOST [default: none]
+    #[arg(long, value_name = "URL", env = "THAW_S3_ENDPOINT")]
+    pub(super) s3_endpoint: Option<String>,
+
+    /// File with the credentials that buckets are written to with, by account [default: test with the secret test]
+    #[arg(long, value_name = "FILE", env = "THAW_S3_CREDENTIALS")]
+    pub(super) s3_credentials: Option<PathBuf>,
+
+    /// Kinesis whose streams feed functions: http://HOST:PORT or https://HOST [default: none]
+    #[arg(long, value_name = "URL", env = "THAW_KINESIS_ENDPOINT")]
+    pub(super) kinesis_endpoint: Option<String>,
+
+    /// File with the credentials that streams of Kinesis are read with, by account [default: test with the secret test]
+    #[arg(long, value_name = "FILE", env = "THAW_KINESIS_CREDENTIALS")]
+    pub(super) kinesis_credentials: Option<PathBuf>,
+
+    /// DynamoDB whose tables' streams feed functions: http://HOST:PORT or https://HOST [default: none]
+    #[arg(long, value_name = "URL", env = "THAW_DYNAMODB_ENDPOINT")]
+    pub(super) dynamodb_endpoint: Option<String>,
+
+    /// File with the credentials that streams of tables are read with, by account [default: test with the secret test]
+    #[arg(long, value_name = "FILE", env = "THAW_DYNAMODB_CREDENTIALS")]
+    pub(super) dynamodb_credentials: Option<PathBuf>,
+
+    /// NATS whose streams feed functions: nats://[USER:PASSWORD@]HOST:PORT [default: none]
+    #[arg(long, value_name = "URL", env = "THAW_NATS_URL", hide_env_values = true)]
+    pub(super) nats_url: Option<String>,
 
     /// Group whose members may use the socket, that is, run code as the daemon allows it [default: root's]
     #[arg(long, value_name = "GROUP", env = "THAW_SOCKET_GROUP")]

@@ -42,6 +42,15 @@ fn settings() -> BTreeSet<String> {
         redis_url: Some("redis://127.0.0.1:6379".to_owned()),
         sqs_endpoint: Some("http://127.0.0.1:9324".to_owned()),
         sqs_credentials: Some(PathBuf::from("/etc/thaw/sqs.toml")),
+        sns_endpoint: Some("http://127.0.0.1:5000".to_owned()),
+        sns_credentials: Some(PathBuf::from("/etc/thaw/sns.toml")),
+        s3_endpoint: Some("http://127.0.0.1:5000".to_owned()),
+        s3_credentials: Some(PathBuf::from("/etc/thaw/s3.toml")),
+        kinesis_endpoint: Some("http://127.0.0.1:5000".to_owned()),
+        kinesis_credentials: Some(PathBuf::from("/etc/thaw/kinesis.toml")),
+        dynamodb_endpoint: Some("http://127.0.0.1:5000".to_owned()),
+        dynamodb_credentials: Some(PathBuf::from("/etc/thaw/dynamodb.toml")),
+        nats_url: Some("nats://127.0.0.1:4222".to_owned()),
         ..defaults()
     };
     to_table(&whole).unwrap().keys().cloned().collect()
@@ -72,6 +81,15 @@ fn every_setting_can_be_given_in_the_file() {
         redis_url: Some("redis://127.0.0.1:6379".to_owned()),
         sqs_endpoint: Some("http://127.0.0.1:9324".to_owned()),
         sqs_credentials: Some(PathBuf::from("/etc/thaw/sqs.toml")),
+        sns_endpoint: Some("http://127.0.0.1:5000".to_owned()),
+        sns_credentials: Some(PathBuf::from("/etc/thaw/sns.toml")),
+        s3_endpoint: Some("http://127.0.0.1:5000".to_owned()),
+        s3_credentials: Some(PathBuf::from("/etc/thaw/s3.toml")),
+        kinesis_endpoint: Some("http://127.0.0.1:5000".to_owned()),
+        kinesis_credentials: Some(PathBuf::from("/etc/thaw/kinesis.toml")),
+        dynamodb_endpoint: Some("http://127.0.0.1:5000".to_owned()),
+        dynamodb_credentials: Some(PathBuf::from("/etc/thaw/dynamodb.toml")),
+        nats_url: Some("nats://127.0.0.1:4222".to_owned()),
         ..defaults()
     };
     assert_eq!(with_file(&whole.to_toml().unwrap(), &[]).unwrap(), whole);
@@ -215,6 +233,17 @@ fn an_address_of_redis_is_checked_and_its_password_is_not_told() {
 }
 
 #[test]
+fn an_address_of_nats_is_checked_and_its_password_is_not_told() {
+    for url in ["nats://127.0.0.1:4222", "nats://u:secret@[::1]:4222"] {
+        assert!(with_flags(&["--nats-url", url]).is_ok(), "{url}");
+    }
+    for url in ["127.0.0.1:4222", "http://u:secret@h", "nats://u:secret@", "nats://"] {
+        let error = refusal(&["--nats-url", url]);
+        assert!(error.starts_with("nats_url: is not an address") && !error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
 fn an_endpoint_is_an_http_service() {
     assert!(with_flags(&["--sqs-endpoint", "https://sqs.us-east-1.amazonaws.com"]).is_ok());
     for url in ["localhost:9324", "ftp://h", "http://", ""] {
@@ -299,6 +328,15 @@ fn the_example_shows_every_setting_with_its_default() {
         redis_url: None,
         sqs_endpoint: None,
         sqs_credentials: None,
+        sns_endpoint: None,
+        sns_credentials: None,
+        s3_endpoint: None,
+        s3_credentials: None,
+        kinesis_endpoint: None,
+        kinesis_credentials: None,
+        dynamodb_endpoint: None,
+        dynamodb_credentials: None,
+        nats_url: None,
         ..config
     };
     assert_eq!(none, defaults());

@@ -8,5 +8,3 @@ pub mod pattern;
 pub mod poller;
 pub mod schedules;
 mod sources;
-
-pub use sources::sqs::SqsEndpoint;

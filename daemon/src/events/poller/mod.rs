@@ -35,12 +35,10 @@ use self::{
 };
 use super::{
     mapping::{Delivery, Mapping, MappingId, MappingRegistry, MappingState, SourceArn, SourceKind},
-    sources::{
-        redis::RedisStream,
-        sqs::{Queue, SqsEndpoint},
-    },
+    sources::{redis::RedisStream, sqs::Queue},
 };
 use crate::{
+    aws_services::{AwsEndpoint, AwsEndpoints},
     clock::SharedClock,
     functions::{Destination, FunctionReference},
     identity::AccountId,
@@ -60,14 +58,14 @@ const QUEUE_WORKERS_MAX: u32 = 50;
 pub struct Endpoints {
     /// Redis, with its password if it has one.
     pub redis_url: Option<String>,
-    /// SQS.
-    pub sqs: Option<SqsEndpoint>,
+    /// Services of AWS.
+    pub aws: AwsEndpoints,
 }
 
 impl std::fmt::Debug for Endpoints {
     /// Without passwords.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoints").field("redis", &self.redis_url.is_some()).field("sqs", &self.sqs).finish()
+        f.debug_struct("Endpoints").field("redis", &self.redis_url.is_some()).field("aws", &self.aws).finish()
     }
 }
 
@@ -91,7 +89,7 @@ impl Pollers {
         pool: Pool,
         clock: SharedClock,
     ) -> Self {
-        let failures = Arc::new(Told { invoker: invoker.clone(), sqs: endpoints.sqs.clone() });
+        let failures = Arc::new(Told { invoker: invoker.clone(), sqs: endpoints.aws.sqs.clone() });
         Self { mappings, endpoints, store, tools: Tools { invoker, pool, clock, failures } }
     }
 
@@ -177,7 +175,7 @@ impl Pollers {
 
     /// Reads a queue by several workers: as many calls run at once.
     async fn read_queue(&self, mapping: Arc<Mapping>, stop: CancellationToken) {
-        let Some(endpoint) = &self.endpoints.sqs else {
+        let Some(endpoint) = &self.endpoints.aws.sqs else {
             mapping.note_result("PROBLEM: the setting sqs_endpoint is missing, which says where SQS is");
             return;
         };
@@ -258,7 +256,7 @@ impl Pollers {
 #[derive(Debug)]
 struct Told {
     invoker: Invoker,
-    sqs: Option<SqsEndpoint>,
+    sqs: Option<AwsEndpoint>,
 }
 
 impl Told {

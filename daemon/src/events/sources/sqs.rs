@@ -4,20 +4,19 @@
 //! deleted: so `done` deletes, and nothing is to be kept here. Of a FIFO queue's groups, nothing is given out as long as
 //! something of them is hidden: which keeps their order, however many workers there are.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use aws_sdk_sqs::{
     Client,
-    config::{BehaviorVersion, Credentials, Region, timeout::TimeoutConfig},
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
     types::{DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName},
 };
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use crate::{
+    aws_services::AwsEndpoint,
     events::{
         mapping::{SourceArn, seen_by_patterns},
         poller::{
@@ -25,54 +24,10 @@ use crate::{
             source::{Source, SourceError},
         },
     },
-    identity,
 };
 
 /// Messages that SQS gives or deletes at a time, at most.
 const MESSAGES: usize = 10;
-
-/// How long SQS may take to answer, beyond what it is told to wait.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Where queues are, and who asks for them.
-#[derive(Clone, Debug)]
-pub struct SqsEndpoint {
-    /// `http://HOST:PORT` or `https://…`.
-    pub url: String,
-    /// By account.
-    pub credentials: Arc<identity::Credentials>,
-}
-
-impl SqsEndpoint {
-    /// A client for the queues of an account.
-    fn client(&self, arn: &SourceArn) -> Result<Client, SourceError> {
-        let account = arn.account();
-        let credential = self.credentials.of_account(account).ok_or_else(|| {
-            SourceError::new(format_args!("there is no credential for account {account} to ask SQS with"))
-        })?;
-        let token = credential.session.as_ref().map(|session| session.token().to_owned());
-        let credentials = Credentials::new(
-            credential.access_key_id.as_str(),
-            credential.secret_access_key.expose(),
-            token,
-            None,
-            "thawd",
-        );
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .build_https();
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(arn.region().to_string()))
-            .endpoint_url(&self.url)
-            .credentials_provider(credentials)
-            .timeout_config(timeouts)
-            .http_client(http)
-            .build();
-        Ok(Client::from_conf(config))
-    }
-}
 
 /// A queue.
 #[derive(Debug)]
@@ -84,8 +39,9 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn new(endpoint: &SqsEndpoint, arn: &SourceArn) -> Result<Self, SourceError> {
-        Ok(Self { client: endpoint.client(arn)?, arn: arn.clone(), url: None })
+    pub(crate) fn new(endpoint: &AwsEndpoint, arn: &SourceArn) -> Result<Self, SourceError> {
+        let config = endpoint.sdk_config(arn.account(), arn.region().as_str()).map_err(SourceError::new)?;
+        Ok(Self { client: Client::new(&config), arn: arn.clone(), url: None })
     }
 
     /// Sends a message to the queue.
