@@ -9,8 +9,11 @@ use anyhow::{Context, ensure};
 use bollard::Docker;
 use bytes::Bytes;
 use thaw_proto::v1::{
-    CreateFunctionRequest, GetStatusRequest, GetStatusResponse, InvokeRequest, ListSandboxesRequest,
-    ReadLogsRequest, Sandbox, SandboxState, StopSandboxRequest, admin_service_client::AdminServiceClient,
+    CreateEventSourceRequest, CreateFunctionRequest, EventState, GetStatusRequest, GetStatusResponse,
+    InvocationType, InvokeRequest, ListEventsRequest, ListSandboxesRequest, PurgeEventsRequest,
+    PutConcurrencyRequest, ReadLogsRequest, Sandbox, SandboxState, StopSandboxRequest,
+    admin_service_client::AdminServiceClient, attribute_service_client::AttributeServiceClient,
+    event_service_client::EventServiceClient, event_source_service_client::EventSourceServiceClient,
     function_service_client::FunctionServiceClient, invocation_service_client::InvocationServiceClient,
     log_service_client::LogServiceClient,
 };
@@ -196,18 +199,103 @@ impl Client {
         }
     }
 
+    /// Sends an event: how long it took until it was accepted.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub(crate) async fn send_event(&self, name: &str) -> anyhow::Result<Duration> {
+        let mut client = InvocationServiceClient::new(self.channel.clone());
+        let request = InvokeRequest {
+            function_name: name.to_owned(),
+            payload: EVENT.into(),
+            invocation_type: InvocationType::Event.into(),
+            ..InvokeRequest::default()
+        };
+        let begun = Instant::now();
+        let answer = client.invoke(request).await?.into_inner();
+        ensure!(answer.status_code == 202, "an event was answered with {}", answer.status_code);
+        Ok(begun.elapsed())
+    }
+
+    /// Bytes that all events of this machine take, as long as one of this function is left.
+    ///
+    /// # Errors
+    /// If thawd refuses.
+    pub(crate) async fn queued_bytes(&self, name: &str) -> anyhow::Result<Option<u64>> {
+        let request = ListEventsRequest {
+            function_name: name.to_owned(),
+            page_size: 1,
+            ..ListEventsRequest::default()
+        };
+        let page = EventServiceClient::new(self.channel.clone()).list_events(request).await?.into_inner();
+        Ok((!page.events.is_empty()).then_some(page.used_bytes))
+    }
+
+    /// Throws away the events of a function that wait.
+    ///
+    /// # Errors
+    /// If thawd refuses.
+    pub(crate) async fn purge_events(&self, name: &str) -> anyhow::Result<()> {
+        let request = PurgeEventsRequest {
+            function_name: name.to_owned(),
+            state: EventState::Waiting.into(),
+            ..PurgeEventsRequest::default()
+        };
+        EventServiceClient::new(self.channel.clone()).purge_events(request).await?;
+        Ok(())
+    }
+
+    /// Gives a function a share of the account's concurrency, or takes it away.
+    ///
+    /// # Errors
+    /// If thawd refuses.
+    pub(crate) async fn set_concurrency(&self, name: &str, reserved: Option<u32>) -> anyhow::Result<()> {
+        let request = PutConcurrencyRequest {
+            function_name: name.to_owned(),
+            reserved_concurrent_executions: reserved,
+        };
+        AttributeServiceClient::new(self.channel.clone()).put_concurrency(request).await?;
+        Ok(())
+    }
+
+    /// Feeds a function with a stream from its beginning.
+    ///
+    /// # Errors
+    /// If thawd refuses.
+    pub(crate) async fn map(&self, name: &str, source_arn: &str) -> anyhow::Result<()> {
+        let request = CreateEventSourceRequest {
+            function_name: name.to_owned(),
+            event_source_arn: source_arn.to_owned(),
+            starting_position: "TRIM_HORIZON".to_owned(),
+            ..CreateEventSourceRequest::default()
+        };
+        EventSourceServiceClient::new(self.channel.clone()).create_event_source(request).await?;
+        Ok(())
+    }
+
     /// Every REPORT line of a function.
     ///
     /// # Errors
     /// If thawd refuses.
     pub(crate) async fn reports(&self, name: &str) -> anyhow::Result<Vec<String>> {
+        Ok(self.reports_in_time(name).await?.into_iter().map(|(_, line)| line).collect())
+    }
+
+    /// Every REPORT line of a function, and the time since 1970 at which it was written.
+    ///
+    /// # Errors
+    /// If thawd refuses.
+    pub(crate) async fn reports_in_time(&self, name: &str) -> anyhow::Result<Vec<(Duration, String)>> {
         let mut client = LogServiceClient::new(self.channel.clone()).max_decoding_message_size(64 << 20);
         let mut request = ReadLogsRequest { function_name: name.to_owned(), ..ReadLogsRequest::default() };
         let mut reports = Vec::new();
         loop {
             let page = client.read_logs(request.clone()).await?.into_inner();
-            let lines = page.events.into_iter().map(|event| event.message);
-            reports.extend(lines.filter(|line| line.starts_with("REPORT ")));
+            for event in page.events.into_iter().filter(|event| event.message.starts_with("REPORT ")) {
+                let stamp = event.timestamp.context("a line without its time")?;
+                let moment = Duration::new(u64::try_from(stamp.seconds)?, u32::try_from(stamp.nanos)?);
+                reports.push((moment, event.message));
+            }
             if page.next_page_token.is_empty() {
                 return Ok(reports);
             }

@@ -71,6 +71,9 @@ struct Options {
     /// How often a call races a freeze.
     #[arg(long, default_value_t = 100_000)]
     races: usize,
+    /// How many events, or records, a queue is filled with.
+    #[arg(long, default_value_t = 100_000)]
+    events: usize,
     #[command(flatten)]
     trace: TraceOptions,
     /// A file for a picture of it, SVG.
@@ -82,8 +85,8 @@ struct Options {
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     ensure!(
-        options.calls.min(options.starts).min(options.functions).min(options.races) > 0,
-        "--calls, --starts, --functions and --races are at least 1"
+        options.calls.min(options.starts).min(options.functions).min(options.races).min(options.events) > 0,
+        "--calls, --starts, --functions, --races and --events are at least 1"
     );
     ensure!(nix::unistd::geteuid().is_root(), "the benchmark starts thawd, which needs root: run it as root");
     if cfg!(debug_assertions) {

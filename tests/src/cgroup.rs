@@ -51,6 +51,21 @@ pub fn limits(pid: i32) -> Limits {
     }
 }
 
+/// Whether the processes in the cgroup that the process `pid` is in stand still.
+#[must_use]
+pub fn is_frozen(pid: i32) -> bool {
+    match v1(pid, "freezer") {
+        Some(cgroup) => {
+            let state = fs::read_to_string(cgroup.directory.join("freezer.state")).expect("freezer.state");
+            state.trim() == "FROZEN"
+        }
+        None => {
+            let events = fs::read_to_string(v2(pid).directory.join("cgroup.events")).expect("cgroup.events");
+            events.lines().any(|line| line == "frozen 1")
+        }
+    }
+}
+
 /// The processes in the cgroup that the process `pid` is in.
 #[must_use]
 pub fn processes(pid: i32) -> Vec<i32> {

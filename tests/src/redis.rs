@@ -6,10 +6,17 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use redis::{AsyncCommands, Client, aio::MultiplexedConnection};
+use redis::{
+    AsyncCommands, Client,
+    aio::MultiplexedConnection,
+    streams::{StreamReadOptions, StreamReadReply},
+};
 use tempfile::TempDir;
 
 use crate::wait::eventually;
+
+/// Entries that are added in one message.
+const FILL: usize = 1000;
 
 /// A server that keeps what it has on disk, as one that matters does. It ends with this.
 #[derive(Debug)]
@@ -65,6 +72,50 @@ impl Redis {
     pub async fn add(&self, stream: &str, fields: &[(&str, &str)]) -> String {
         let mut connection = self.connection().await.expect("a connection to Redis");
         connection.xadd(stream, "*", fields).await.expect("add an entry")
+    }
+
+    /// Adds as many entries to a stream as there are numbers below `count`, each with its number.
+    pub async fn fill(&self, stream: &str, count: usize) {
+        let mut connection = self.connection().await.expect("a connection to Redis");
+        for first in (0..count).step_by(FILL) {
+            let mut some = redis::pipe();
+            for number in first..count.min(first + FILL) {
+                some.xadd(stream, "*", &[("n", number)]).ignore();
+            }
+            some.query_async::<()>(&mut connection).await.expect("add entries");
+        }
+    }
+
+    /// Whether a stream has a group that was given everything and has acknowledged it.
+    pub async fn is_read(&self, stream: &str) -> bool {
+        let mut connection = self.connection().await.expect("a connection to Redis");
+        let groups: redis::streams::StreamInfoGroupsReply =
+            connection.xinfo_groups(stream).await.expect("the groups of a stream");
+        groups.groups.iter().any(|group| group.lag == Some(0) && group.pending == 0)
+    }
+
+    /// Reads a stream by a group of its own, so many entries at a time, and acknowledges them: what a poller costs without
+    /// a function. Returns how many there were.
+    pub async fn consume(&self, stream: &str, at_a_time: usize) -> usize {
+        let mut connection = self.connection().await.expect("a connection to Redis");
+        let made: String = connection.xgroup_create(stream, "plain", "0").await.expect("make a group");
+        assert_eq!(made, "OK");
+        let options = StreamReadOptions::default().group("plain", "one").count(at_a_time);
+        let mut count = 0;
+        loop {
+            let read: Option<StreamReadReply> =
+                connection.xread_options(&[stream], &[">"], &options).await.expect("read a stream");
+            let ids: Vec<String> = read
+                .into_iter()
+                .flat_map(|read| read.keys)
+                .flat_map(|key| key.ids)
+                .map(|entry| entry.id)
+                .collect();
+            if ids.is_empty() {
+                return count;
+            }
+            count += connection.xack::<_, _, _, usize>(stream, "plain", &ids).await.expect("acknowledge");
+        }
     }
 
     /// How many entries the groups of a stream were given and have not acknowledged. The number of groups comes first.

@@ -13,7 +13,7 @@ use serde_json::{
     Value,
     value::{RawValue, to_raw_value},
 };
-use thaw_proto::v1::{InvocationType, InvokeRequest, InvokeResponse, LogType};
+use thaw_proto::v1::{InvocationType, InvokeRequest, InvokeResponse, LogType, invoke_stream_response::Part};
 
 use crate::{
     client::Client,
@@ -47,6 +47,9 @@ pub(crate) struct Arguments {
     /// Check that the call could be made, and make none.
     #[arg(long)]
     dry_run: bool,
+    /// Print the answer as the function sends it, if it sends it in pieces.
+    #[arg(long, conflicts_with_all = ["dry_run", "event"])]
+    stream: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -71,15 +74,14 @@ pub(crate) async fn run(arguments: Arguments, client: &Client, ui: &Ui) -> Resul
         payload,
         client_context: arguments.client_context,
     };
+    if arguments.stream {
+        return stream(request, client, ui).await;
+    }
     let answer = client.invocations().await?.invoke(request).await?.into_inner();
     if ui.is_json() {
         ui.line(&as_json(&answer)?)?;
     } else {
-        if !answer.log_result.is_empty() {
-            for line in String::from_utf8_lossy(&answer.log_result).lines() {
-                ui.note(&super::logs::message(line));
-            }
-        }
+        note_log(&answer.log_result, ui);
         if answer.status_code == 204 {
             ui.note("the call could be made");
         } else if answer.status_code == 202 {
@@ -92,13 +94,54 @@ pub(crate) async fn run(arguments: Arguments, client: &Client, ui: &Ui) -> Resul
             }
         }
     }
-    if answer.function_error.is_empty() {
+    failed(&answer.function_error, &answer.request_id)
+}
+
+/// Prints pieces as they come.
+async fn stream(request: InvokeRequest, client: &Client, ui: &Ui) -> Result<(), Failure> {
+    if ui.is_json() {
+        let told = "--stream prints what the function sends as it comes, which is no one JSON object; leave out one of \
+                    --stream and --output json";
+        return Err(Failure::Usage(told.to_owned()));
+    }
+    let mut parts = client.invocations().await?.invoke_stream(request).await?.into_inner();
+    let (mut request_id, mut last) = (String::new(), b'\n');
+    while let Some(part) = parts.message().await? {
+        match part.part {
+            Some(Part::Started(started)) => request_id = started.request_id,
+            Some(Part::Piece(piece)) => {
+                ui.raw(&piece)?;
+                last = piece.last().copied().unwrap_or(last);
+            }
+            Some(Part::Ended(ended)) => {
+                if last != b'\n' {
+                    ui.raw(b"\n")?;
+                }
+                note_log(&ended.log_result, ui);
+                if !ended.error.is_empty() {
+                    ui.note(&String::from_utf8_lossy(&ended.error));
+                }
+                return failed(&ended.function_error, &request_id);
+            }
+            // What a later thawd may tell beside these.
+            None => {}
+        }
+    }
+    Err(Failure::Function(format!("the answer broke off; request {request_id}")))
+}
+
+/// The end of an invocation's log.
+fn note_log(log: &[u8], ui: &Ui) {
+    for line in String::from_utf8_lossy(log).lines() {
+        ui.note(&super::logs::message(line));
+    }
+}
+
+fn failed(function_error: &str, request_id: &str) -> Result<(), Failure> {
+    if function_error.is_empty() {
         return Ok(());
     }
-    Err(Failure::Function(format!(
-        "the function failed ({}); request {}",
-        answer.function_error, answer.request_id
-    )))
+    Err(Failure::Function(format!("the function failed ({function_error}); request {request_id}")))
 }
 
 /// The event that a flag gives as JSON, @FILE, or - for standard input. Checked here: a typing error should not need a

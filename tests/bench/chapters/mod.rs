@@ -4,6 +4,8 @@ mod aws;
 mod burst;
 mod cold;
 mod density;
+mod events;
+mod polling;
 mod race;
 mod reclaim;
 mod replay;
@@ -35,6 +37,10 @@ pub(crate) enum Chapter {
     Density,
     /// 100,000 calls that race the freeze.
     Race,
+    /// Events: accepted by 64 clients, beside a plain fsync a call; and 100,000 of them delivered.
+    Events,
+    /// Records of a Redis stream, beside a plain consumer of it.
+    Polling,
     /// Memory of frozen sandboxes given to swap. Needs swap.
     Reclaim,
     /// Hours of a cloud's calls, compressed: how many are cold under each keep-alive policy.
@@ -61,6 +67,8 @@ impl Chapter {
             Self::Burst => burst::measure(engine, options).await,
             Self::Density => density::measure(engine, options).await,
             Self::Race => race::measure(engine, options).await,
+            Self::Events => events::measure(engine, options).await,
+            Self::Polling => polling::measure(engine, options).await,
             Self::Reclaim => reclaim::measure(engine, options).await,
             Self::Replay => replay::measure(engine, options).await,
         }

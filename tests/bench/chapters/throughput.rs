@@ -69,7 +69,11 @@ pub(super) async fn both(engine: &Docker, subject: &Subject) -> anyhow::Result<(
     Ok((Series::of(bare)?, Series::of(measured?)?))
 }
 
-async fn calls(client: &Client, subject: &Subject) -> anyhow::Result<Vec<Duration>> {
+/// The callers: the time of each call.
+///
+/// # Errors
+/// If a call fails.
+pub(super) async fn calls(client: &Client, subject: &Subject) -> anyhow::Result<Vec<Duration>> {
     client.create_of(subject, FUNCTION, MEMORY_MB).await?;
     let begun = Instant::now();
     let mut callers = JoinSet::new();

@@ -53,8 +53,10 @@ async fn boto3_walks_every_operation_and_every_answer_is_as_the_model_has_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_gets_a_streamed_response_piece_by_piece() {
     let world = world().await;
-    let name = world.create(NewFunction::of("streaming_runtime").memory(ONE_CPU).timeout(8)).await;
-    script("streaming.py", &[&endpoint(&world).await, &name]).await;
+    let function = || NewFunction::of("streaming_runtime").memory(ONE_CPU);
+    let name = world.create(function().timeout(120)).await;
+    let hasty = world.create(function().timeout(4)).await;
+    script("streaming.py", &[&endpoint(&world).await, &name, &hasty]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

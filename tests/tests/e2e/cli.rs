@@ -2,13 +2,20 @@
 
 use std::{
     fs,
+    io::Read,
     path::Path,
     process::{Command, Output, Stdio},
 };
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use thaw_tests::{functions::unique, package::Package, programs, wait, world::World};
+use thaw_proto::v1::SandboxState;
+use thaw_tests::{
+    functions::{NewFunction, unique},
+    package::Package,
+    programs, wait,
+    world::World,
+};
 
 use crate::world;
 
@@ -328,4 +335,38 @@ async fn versions_aliases_and_layers_are_handled_from_the_command_line() {
     assert_eq!(stopped.code, 3, "{stopped:#?}");
     assert!(stopped.err.contains("ReservedFunctionConcurrentInvocationLimitExceeded"), "{stopped:#?}");
     thaw(&world, &["function", "delete", &name]).await.ok();
+}
+
+#[tokio::test]
+async fn an_answer_in_pieces_is_printed_as_it_comes() {
+    let world = world().await;
+    let name = world.create(NewFunction::of("streaming_runtime").timeout(60)).await;
+    let invoke =
+        |payload: &'static str| ["invoke", &name, "--stream", "--payload", payload].map(str::to_owned);
+    let run = async |payload| {
+        let arguments = invoke(payload);
+        thaw(&world, &arguments.each_ref().map(String::as_str)).await
+    };
+    assert_eq!(run(r#"{"pieces": ["one", "two"]}"#).await.ok(), "onetwo\n");
+    let failed = run(r#"{"pieces": ["half"], "fail": true}"#).await;
+    assert_eq!((failed.code, failed.out.as_str()), (1, "half\n"));
+    assert!(failed.err.contains("no cheese") && failed.err.contains("the function failed"), "{}", failed.err);
+    let both = thaw(&world, &["invoke", &name, "--stream", "--output", "json"]).await;
+    assert_eq!(both.code, 2, "{both:?}");
+
+    // The first piece is here while the function runs on.
+    let arguments = invoke(r#"{"pieces": ["early"], "pause": 600}"#);
+    let mut running = command(&world.daemon().socket(), &arguments.each_ref().map(String::as_str))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("run thaw");
+    let mut out = running.stdout.take().expect("its output");
+    let first = tokio::task::spawn_blocking(move || {
+        let mut first = [0; 5];
+        out.read_exact(&mut first).map(|()| first)
+    });
+    assert_eq!(&first.await.unwrap().expect("a piece"), b"early");
+    world.sandbox_in(&name, SandboxState::Busy).await;
+    running.kill().expect("kill thaw");
+    running.wait().expect("wait for thaw");
 }

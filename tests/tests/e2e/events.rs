@@ -8,10 +8,12 @@ use std::{
 use serde_json::{Value, json};
 use thaw_proto::v1::{
     Event, EventState, GetEventRequest, InvocationType, InvokeRequest, ListEventsRequest, PurgeEventsRequest,
-    RetryEventsRequest,
+    PutConcurrencyRequest, RetryEventsRequest,
 };
 use thaw_tests::{
+    daemon::Daemon,
     functions::NewFunction,
+    small_disk::{SmallDisk, put_on},
     wait::eventually,
     witness::Witness,
     world::{World, reason, request},
@@ -278,4 +280,64 @@ async fn events_that_were_accepted_outlive_any_number_of_kills() {
     assert!(lost.is_empty(), "{} of {} lost: {lost:?}", lost.len(), accepted.len());
     let most = delivered.values().max().copied().unwrap_or(0);
     assert!(most <= 1 + kills, "delivered {most} times with {kills} kills");
+}
+
+async fn reserve(world: &World, name: &str, share: Option<u32>) -> Result<(), Status> {
+    let request =
+        PutConcurrencyRequest { function_name: name.to_owned(), reserved_concurrent_executions: share };
+    world.attributes().put_concurrency(request).await.map(drop)
+}
+
+/// A daemon that has its data directory on a small disk.
+async fn on_a_small_disk(disk: &SmallDisk) -> World {
+    let daemon = Daemon::prepare(&[("event-retry-delay-seconds", "0")]);
+    put_on(&disk.path(), &daemon.data_dir());
+    World::of(daemon).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_nearly_full_takes_no_event_and_calls_go_on() {
+    let disk = SmallDisk::of_mb(512);
+    let world = on_a_small_disk(&disk).await;
+    let name = world.create(NewFunction::of("echo")).await;
+    assert_eq!(world.invoke(&name, json!({ "n": 1 })).await.value(), json!({ "n": 1 }));
+    disk.fill_but(32 << 20);
+    let refused =
+        eventually("the disk is looked at", async || event(&world, &name, json!({})).await.err()).await;
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    assert!(refused.message().contains("MB left; make room on it"), "{refused}");
+    only(&world, &name, None).await;
+    assert_eq!(world.invoke(&name, json!({ "n": 2 })).await.value(), json!({ "n": 2 }));
+    disk.clear();
+    eventually("an event is taken again", async || event(&world, &name, json!({})).await.ok()).await;
+    only(&world, &name, None).await;
+}
+
+/// The store can't write any more: whatever becomes of the daemon then, what it had accepted is there when it is started with
+/// room again, and what it did not accept it has said so.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_outlive_a_disk_that_is_full() {
+    let disk = SmallDisk::of_mb(512);
+    let mut world = on_a_small_disk(&disk).await;
+    let name = world.create(NewFunction::of("echo")).await;
+    reserve(&world, &name, Some(0)).await.unwrap();
+    let mut accepted = HashSet::new();
+    for number in 0..20 {
+        accepted.insert(event(&world, &name, json!({ "n": number })).await.unwrap());
+    }
+    let other = world.create(NewFunction::of("echo")).await;
+    disk.fill_but(0);
+    // Changes are asked for until the store has found that there is no room for them.
+    let mut changes = 0;
+    while reserve(&world, &other, Some(changes % 2)).await.is_ok() {
+        changes += 1;
+        assert!(changes < 100_000, "the disk does not become full");
+    }
+    assert!(event(&world, &name, json!({})).await.is_err(), "an event was accepted on a full disk");
+    disk.clear();
+    world.crash_and_restart().await;
+    reserve(&world, &name, None).await.unwrap();
+    only(&world, &name, None).await;
+    let started: HashSet<String> = starts(&world, &name).await.into_keys().collect();
+    assert_eq!(started, accepted);
 }

@@ -144,6 +144,7 @@ async fn a_sandbox_killed_while_it_was_frozen_gets_no_call() {
     let sandbox = world.sandbox_in(&name, SandboxState::Idle).await;
     let init = Engine::connect().await.pid_of(&sandbox.container_id).await;
     let runtime = *cgroup::processes(init).iter().find(|pid| **pid != init).expect("the runtime's process");
+    eventually("the sandbox stands still", async || cgroup::is_frozen(init).then_some(())).await;
     kill(Pid::from_raw(runtime), Signal::SIGKILL).expect("kill the runtime");
     // The daemon does not look at a sandbox that was used just now.
     tokio::time::sleep(Duration::from_millis(100)).await;

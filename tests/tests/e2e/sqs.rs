@@ -87,6 +87,8 @@ async fn of_a_batch_only_what_the_function_reports_as_failed_comes_again() {
         .await;
     let mut done = fed.processed(2).await;
     done.sort();
+    // The server gives a message to two who ask at the same moment, as a queue may.
+    done.dedup();
     assert_eq!(done, ["a", "b"]);
     eventually("the bad message alone is left", async || (fed.moto.messages(&url).await == 1).then_some(()))
         .await;

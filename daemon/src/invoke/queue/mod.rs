@@ -24,6 +24,8 @@ mod payload;
 mod record;
 mod results;
 mod room;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use std::{sync::Arc, time::Duration};

@@ -12,11 +12,15 @@ use super::{End, Sandbox, finishing::Finishing, kill, streaming::Streaming};
 use crate::{
     runtime_api::{Body, Event, NextReply, RequestId, ResponseStream, RuntimeCall, Verdict},
     sandbox::{
-        control::Ended,
+        control::{Ended, ExitStatus},
         job::{Failure, FunctionError, JobError, Outcome},
         report::{self, Report},
     },
 };
+
+/// How long a runtime that has exited is listened to. What it said with its last breath may lie unread in a connection when
+/// its end is known already.
+const LAST_WORDS: Duration = Duration::from_millis(20);
 
 /// The runtime has an event.
 pub(super) struct Busy<'a> {
@@ -57,17 +61,17 @@ impl<'a> Busy<'a> {
                 return Err(self.ended(Ending::NotDelivered));
             }
         }
+        // Once the runtime has exited: how, and until when its last words are waited for.
+        let mut exited: Option<(ExitStatus, Instant)> = None;
         let ending = loop {
             let sandbox = &mut self.sandbox;
             tokio::select! {
                 biased;
                 () = sandbox.member.kill.cancelled() => break Ending::Lost("it was stopped"),
-                ended = sandbox.control.ended() => break match ended {
-                    _ if undelivered.is_some() => Ending::NotDelivered,
-                    Ended::Exited(status) => Ending::Failed(sandbox.exit(status, self.oom_kills)),
-                    Ended::Failed(why) => Ending::Failed(Failure::InvalidEntrypoint(why)),
-                    Ended::Gone if sandbox.oom_kills() > self.oom_kills => Ending::Failed(Failure::OutOfMemory),
-                    Ended::Gone => Ending::Lost("its processes were ended from outside"),
+                ended = sandbox.control.ended(), if exited.is_none() => match ended {
+                    _ if undelivered.is_some() => break Ending::NotDelivered,
+                    Ended::Exited(status) => exited = Some((status, Instant::now() + LAST_WORDS)),
+                    ended => break sandbox.ended(ended, self.oom_kills),
                 },
                 call = sandbox.calls.recv() => match call {
                     Some(RuntimeCall::Response { request_id, body, reply }) => match (self.is_mine(&request_id), body) {
@@ -79,7 +83,8 @@ impl<'a> Busy<'a> {
                     },
                     Some(RuntimeCall::Stream { request_id, stream, ended, reply }) => {
                         if self.is_mine(&request_id) {
-                            return Streaming::begin(self, stream, ended, reply).run().await;
+                            let exited = exited.map(|(status, _)| status);
+                            return Streaming::begin(self, stream, ended, reply, exited).run().await;
                         }
                         let _ = reply.send(Verdict::InvalidRequestId);
                     }
@@ -100,8 +105,11 @@ impl<'a> Busy<'a> {
                     tracing::error!(%error, "a sandbox's output broke");
                     break Ending::Lost("its output can't be read");
                 },
-                () = tokio::time::sleep_until(self.deadline) => {
-                    break Ending::Failed(Failure::TimedOut(sandbox.spec.timeout));
+                () = tokio::time::sleep_until(exited.map_or(self.deadline, |(_, until)| until)) => {
+                    break match exited {
+                        Some((status, _)) => sandbox.ended(Ended::Exited(status), self.oom_kills),
+                        None => Ending::Failed(Failure::TimedOut(sandbox.spec.timeout)),
+                    };
                 }
             }
         };
@@ -165,6 +173,16 @@ impl<'a> Busy<'a> {
 }
 
 impl Sandbox<'_> {
+    /// How a call ends with its runtime.
+    pub(super) fn ended(&self, ended: Ended, oom_kills_before: u64) -> Ending {
+        match ended {
+            Ended::Exited(status) => Ending::Failed(self.exit(status, oom_kills_before)),
+            Ended::Failed(why) => Ending::Failed(Failure::InvalidEntrypoint(why)),
+            Ended::Gone if self.oom_kills() > oom_kills_before => Ending::Failed(Failure::OutOfMemory),
+            Ended::Gone => Ending::Lost("its processes were ended from outside"),
+        }
+    }
+
     /// The last lines of an invocation, and its outcome.
     fn conclude(
         &mut self,

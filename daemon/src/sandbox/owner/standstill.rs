@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 /// How long a sandbox has to stand still before work is done for the case that it stays so. Calls that come one on the
 /// other's heels should not each pay for it.
-const SETTLE: Duration = Duration::from_millis(50);
+pub(super) const SETTLE: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Copy, Debug)]
 enum Stage {

@@ -18,12 +18,16 @@ use super::{
 };
 use crate::{
     runtime_api::{RESPONSE_LIMIT, ResponseStream, RuntimeCall, StreamEnd, Verdict},
-    sandbox::{control::Ended, job::Failure},
+    sandbox::{
+        control::{Ended, ExitStatus},
+        job::Failure,
+    },
 };
 
-/// How long a response that broke off waits for the runtime's own end, which is the better reason: a process that dies
-/// closes its connections an instant before its end is known.
-const BROKEN_GRACE: Duration = Duration::from_millis(200);
+/// How long a response that broke off waits for the runtime's own end, which is the better reason, and a runtime's end for the
+/// rest of its response, which may have been whole: a process that dies closes its connections an instant before its end
+/// is known, and what they held is read an instant after.
+const END_GRACE: Duration = Duration::from_millis(200);
 
 /// The runtime answers in pieces.
 pub(super) struct Streaming<'a> {
@@ -31,6 +35,8 @@ pub(super) struct Streaming<'a> {
     pieces: Pieces,
     ended: oneshot::Receiver<StreamEnd>,
     verdict: oneshot::Sender<Verdict>,
+    /// How the runtime exited, if it has already.
+    exited: Option<ExitStatus>,
 }
 
 /// Where the pieces go.
@@ -60,6 +66,7 @@ impl<'a> Streaming<'a> {
         stream: ResponseStream,
         ended: oneshot::Receiver<StreamEnd>,
         verdict: oneshot::Sender<Verdict>,
+        exited: Option<ExitStatus>,
     ) -> Self {
         let pieces = match busy.stream.take() {
             // There is room: a call has one response. A caller that went away drops it, and the runtime sends on.
@@ -69,30 +76,35 @@ impl<'a> Streaming<'a> {
             }
             None => Pieces::Gathered { frames: stream.frames, so_far: BytesMut::new() },
         };
-        Self { busy, pieces, ended, verdict }
+        Self { busy, pieces, ended, verdict, exited }
     }
 
     /// Waits for the end of the response, or of what can end the call sooner.
     pub(super) async fn run(self) -> Result<Finishing<'a>, End> {
-        let Self { mut busy, mut pieces, mut ended, verdict } = self;
-        let mut broken_until: Option<Instant> = None;
+        let Self { mut busy, mut pieces, mut ended, verdict, mut exited } = self;
+        // Once the runtime is gone, or the response is: until when the other's end is waited for.
+        let mut until: Option<Instant> = exited.map(|_| Instant::now() + END_GRACE);
+        let mut is_broken = false;
         let ending = loop {
             let sandbox = &mut busy.sandbox;
-            let deadline = broken_until.unwrap_or(busy.deadline).min(busy.deadline);
+            let deadline = until.unwrap_or(busy.deadline).min(busy.deadline);
             tokio::select! {
                 biased;
                 () = sandbox.member.kill.cancelled() => break Ending::Lost("it was stopped"),
-                ended = sandbox.control.ended() => break match ended {
-                    Ended::Exited(status) => Ending::Failed(sandbox.exit(status, busy.oom_kills)),
-                    Ended::Failed(why) => Ending::Failed(Failure::InvalidEntrypoint(why)),
-                    Ended::Gone if sandbox.oom_kills() > busy.oom_kills => Ending::Failed(Failure::OutOfMemory),
-                    Ended::Gone => Ending::Lost("its processes were ended from outside"),
-                },
-                came = pieces.end(&mut ended), if broken_until.is_none() => match came {
+                came = pieces.end(&mut ended), if !is_broken => match came {
                     Came::ToAnEnd(Answered { answer, verdict: of }) => {
                         return Ok(busy.answered(answer, verdict, of).await);
                     }
-                    Came::Broken => broken_until = Some(Instant::now() + BROKEN_GRACE),
+                    Came::Broken => match exited {
+                        Some(status) => break sandbox.ended(Ended::Exited(status), busy.oom_kills),
+                        None => (is_broken, until) = (true, Some(Instant::now() + END_GRACE)),
+                    },
+                },
+                gone = sandbox.control.ended(), if exited.is_none() => match gone {
+                    Ended::Exited(status) if !is_broken => {
+                        (exited, until) = (Some(status), Some(Instant::now() + END_GRACE));
+                    }
+                    gone => break sandbox.ended(gone, busy.oom_kills),
                 },
                 call = sandbox.calls.recv() => match call {
                     Some(RuntimeCall::Response { request_id, reply, .. }
@@ -107,8 +119,9 @@ impl<'a> Streaming<'a> {
                     tracing::error!(%error, "a sandbox's output broke");
                     break Ending::Lost("its output can't be read");
                 },
-                () = tokio::time::sleep_until(deadline) => match broken_until {
-                    Some(until) if until < busy.deadline => {
+                () = tokio::time::sleep_until(deadline) => match (exited, until) {
+                    (Some(status), _) => break sandbox.ended(Ended::Exited(status), busy.oom_kills),
+                    (None, Some(until)) if until < busy.deadline => {
                         return Ok(busy.answered(Err(Failure::Truncated), verdict, Verdict::Accepted).await);
                     }
                     _ => break Ending::Failed(Failure::TimedOut(sandbox.spec.timeout)),

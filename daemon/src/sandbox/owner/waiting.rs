@@ -8,7 +8,7 @@ use super::{
     End, Sandbox,
     busy::{Busy, Delivery},
     reclaim::Reclaim,
-    standstill::{Standstill, Step},
+    standstill::{SETTLE, Standstill, Step},
 };
 use crate::{
     runtime_api::{Event, NextReply, RuntimeCall},
@@ -104,7 +104,8 @@ impl<'a> Waiting<'a> {
         };
         sandbox.grace.note(offered.elapsed());
         // Below, calls come one on the other's heels, and the look would cost each a tenth of its time.
-        if standstill.is_settled() && sandbox.cgroup.pending_kill().unwrap_or(true) {
+        let is_looked_at = standstill.is_settled() || standstill.has_begun() && offered.elapsed() > SETTLE;
+        if is_looked_at && sandbox.cgroup.pending_kill().unwrap_or(true) {
             let _ = job.reply.send(Err(JobError::NotDelivered));
             return Err(End::Died("a process of it was killed while it was frozen"));
         }
