@@ -11,6 +11,7 @@ mod alias;
 mod arn;
 mod code_signing;
 mod concurrency;
+mod destination;
 mod environment;
 mod error;
 mod event_invoke;
@@ -40,10 +41,11 @@ pub use code_signing::{
     UntrustedArtifact, UpdateCodeSigning,
 };
 pub use concurrency::{Concurrency, LEAST_UNRESERVED, Slot, Throttled, TooMuchProvisioned, TooMuchReserved};
+pub use destination::{Destination, DestinationArn};
 pub use environment::Environment;
 pub use error::{ErrorKind, FunctionError};
 pub use event_invoke::{
-    Destination, Destinations, EventAgeSeconds, EventInvokeConfig, EventInvokeSettings, RetryAttempts,
+    Destinations, EventAgeSeconds, EventInvokeConfig, EventInvokeSettings, RetryAttempts,
 };
 pub use field::{InvalidField, InvalidKind};
 pub(crate) use field::{string_forms, text_forms, word_forms};
@@ -71,7 +73,7 @@ pub use region::Region;
 pub use registry::{
     AddPermission, Changed, CodeUpload, Collected, CreateFunction, Found, FunctionChange, FunctionPage,
     FunctionRegistry, FunctionVersion, LastUpdateStatus, Page, Provisioned, PublishVersion, Reason,
-    RegistryOptions, State, Unsaid, UpdateCode, UploadedCode, Usage,
+    RegistryOptions, ResultServices, State, Unsaid, UpdateCode, UploadedCode, Usage,
 };
 pub use revision::RevisionId;
 pub use runtime_name::{RUNTIMES, RuntimeName};

@@ -206,6 +206,7 @@ impl MappingRegistry {
         let settings = defaults.with(&source, &change)?;
         let function = self.function(account, change.function.as_ref())?;
         self.check_source(account, &source)?;
+        self.check_on_failure(account, &change)?;
         let registry = self.clone();
         self.run(async move {
             let _gate = registry.0.gate.lock().await;
@@ -236,6 +237,7 @@ impl MappingRegistry {
         id: MappingId,
         change: MappingChange,
     ) -> Result<Arc<Mapping>, MappingError> {
+        self.check_on_failure(account, &change)?;
         let registry = self.clone();
         self.run(async move {
             let _gate = registry.0.gate.lock().await;
@@ -405,6 +407,13 @@ impl MappingRegistry {
             return Err(invalid("Function does not exist"));
         }
         Ok(arn)
+    }
+
+    fn check_on_failure(&self, account: AccountId, change: &MappingChange) -> Result<(), InvalidField> {
+        match &change.on_failure {
+            Some(Some(destination)) => self.0.functions.check_on_failure(account, destination),
+            _ => Ok(()),
+        }
     }
 
     fn check_source(&self, account: AccountId, source: &SourceArn) -> Result<(), InvalidField> {

@@ -8,7 +8,8 @@ use super::*;
 use crate::{
     clock::FixedClock,
     functions::{
-        CreateFunction, FunctionRegistry, PackageLimits, PackageStore, RegistryOptions, Settings, Tags,
+        CreateFunction, FunctionRegistry, PackageLimits, PackageStore, RegistryOptions, ResultServices,
+        Settings, Tags,
     },
     identity::AccountId,
     store::{Store, StoreOptions},
@@ -52,7 +53,8 @@ impl World {
         let store = Store::open(&StoreOptions::new(directory.path())).unwrap();
         let packages =
             PackageStore::open(directory.path().join("packages"), PackageLimits::default()).unwrap();
-        let options = RegistryOptions::default();
+        let results = ResultServices { sqs: true, ..ResultServices::default() };
+        let options = RegistryOptions { results, ..RegistryOptions::default() };
         let functions =
             FunctionRegistry::open(store.clone(), packages, clock.clone(), options).await.unwrap();
         let mappings = MappingRegistry::open(store.clone(), functions.clone(), clock.clone()).unwrap();

@@ -32,6 +32,7 @@ mod publishing;
 mod record;
 mod requests;
 mod settling;
+mod targets;
 mod upload;
 mod version;
 
@@ -50,6 +51,7 @@ pub use self::{
     provisioned::Provisioned,
     publishing::PublishVersion,
     requests::{Changed, Collected, CreateFunction, Found, FunctionChange, FunctionPage, Page, UpdateCode},
+    targets::ResultServices,
     upload::{CodeUpload, UploadedCode},
     version::{FunctionVersion, LastUpdateStatus, Reason, State},
 };
@@ -91,11 +93,18 @@ pub struct RegistryOptions {
     pub account: AccountId,
     /// Calls that an account may run at once.
     pub concurrency: u32,
+    /// Where results can be sent to.
+    pub results: ResultServices,
 }
 
 impl Default for RegistryOptions {
     fn default() -> Self {
-        Self { region: Region::default(), account: AccountId::default(), concurrency: DEFAULT_CONCURRENCY }
+        Self {
+            region: Region::default(),
+            account: AccountId::default(),
+            concurrency: DEFAULT_CONCURRENCY,
+            results: ResultServices::default(),
+        }
     }
 }
 
