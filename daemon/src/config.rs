@@ -125,6 +125,8 @@ pub struct Config {
     pub event_concurrency: u32,
     /// Asynchronous events of one function that may run at once.
     pub event_function_concurrency: u32,
+    /// See [`Config::event_dead_retention`].
+    pub event_dead_retention_days: u32,
     /// See [`Config::event_http_hosts`].
     pub event_http_hosts: String,
     /// See [`Config::store_cache_bytes`].
@@ -314,6 +316,7 @@ impl Config {
             event_retry_delay_seconds: 60,
             event_concurrency: 64,
             event_function_concurrency: 16,
+            event_dead_retention_days: 14,
             event_http_hosts: String::new(),
             store_cache_mb: 16,
             // A call that crosses from thread to thread pays for waking each. The other half is for the functions.
@@ -430,6 +433,12 @@ impl Config {
     pub fn event_http_hosts(&self) -> Vec<String> {
         let hosts = self.event_http_hosts.split(',').map(str::trim);
         hosts.filter(|host| !host.is_empty()).map(str::to_ascii_lowercase).collect()
+    }
+
+    /// How long events are kept that died, and results that their destinations did not take.
+    #[must_use]
+    pub fn event_dead_retention(&self) -> Duration {
+        Duration::from_secs(u64::from(self.event_dead_retention_days) * 86_400)
     }
 
     /// How long an event waits before it is tried a second time; twice that before the third.

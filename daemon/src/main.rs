@@ -17,7 +17,7 @@ use thaw_daemon::{
         poller::{Endpoints, Pollers},
         schedules::Schedules,
     },
-    functions::{FunctionRegistry, PackageLimits, PackageStore, Region, RegistryOptions},
+    functions::{FunctionRegistry, PackageLimits, PackageStore, Region, RegistryOptions, ResultServices},
     identity::{AccountId, Credentials, sigv4::Verifier},
     invoke::{Destinations, EventQueue, Invoker, QueueSettings, Recipes},
     logs::{LogSettings, LogStore},
@@ -129,6 +129,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             region: region.clone(),
             account: AccountId::DEFAULT,
             concurrency: config.account_concurrency,
+            results: ResultServices {
+                sqs: config.sqs_endpoint.is_some(),
+                sns: config.sns_endpoint.is_some(),
+                s3: config.s3_endpoint.is_some(),
+            },
         },
     )
     .await?;
@@ -200,14 +205,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         retry_delay: config.event_retry_delay(),
         concurrency: config.event_concurrency as usize,
         function_concurrency: config.event_function_concurrency as usize,
+        dead_retention: config.event_dead_retention(),
     };
     let queue = EventQueue::open(store.clone(), &*wall_clock, settings).await?;
-    let destinations = Destinations::new(logs.clone(), Arc::clone(&wall_clock), config.event_http_hosts());
+    let hosts = config.event_http_hosts();
+    let destinations = Destinations::new(logs.clone(), Arc::clone(&wall_clock), hosts, &endpoints.aws);
     let invoker = Invoker::new(registry.clone(), recipes, pool.clone(), queue.clone(), destinations);
     let (pause, stop) = (CancellationToken::new(), CancellationToken::new());
     let events = tokio::spawn(invoker.clone().deliver_events(pause.clone()));
     let results = tokio::spawn(invoker.clone().deliver_results(pause.clone()));
     let time = tokio::spawn(queue.clone().keep_time(stop.clone()));
+    let forgetting = tokio::spawn(queue.clone().forget_dead(stop.clone()));
     let changes = tokio::spawn(invoker.clone().follow_changes(stop.clone()));
     let stock = tokio::spawn(pool.clone().keep_stocked(stop.clone()));
     let ahead = tokio::spawn(pool.clone().look_ahead(stop.clone()));
@@ -289,6 +297,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     events.await.context("delivering events")?;
     results.await.context("sending results of events")?;
     time.await.context("keeping the queue's time")?;
+    forgetting.await.context("throwing away events that died long ago")?;
     changes.await.context("following changes")?;
     stock.await.context("keeping sandboxes ready")?;
     ahead.await.context("making sandboxes ahead of calls")?;

@@ -215,6 +215,7 @@ impl Check<'_> {
         self.range("event_retry_delay_seconds", config.event_retry_delay_seconds, 0..=3_600)?;
         self.range("event_concurrency", config.event_concurrency, 1..=10_000)?;
         self.range("event_function_concurrency", config.event_function_concurrency, 1..=10_000)?;
+        self.range("event_dead_retention_days", config.event_dead_retention_days, 1..=3_653)?;
         self.range("package_max_zip_mb", config.package_max_zip_mb, 1..=1_024)?;
         self.range("package_max_unpacked_mb", config.package_max_unpacked_mb, 1..=10_240)?;
         self.range("package_max_entries", config.package_max_entries, 1..=1_000_000)?;

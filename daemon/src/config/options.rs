@@ -216,6 +216,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "COUNT", env = "THAW_EVENT_FUNCTION_CONCURRENCY")]
     pub(super) event_function_concurrency: Option<u32>,
 
+    /// Days that events are kept which were given up, and results that their destinations did not take [default: 14]
+    #[arg(long, value_name = "DAYS", env = "THAW_EVENT_DEAD_RETENTION_DAYS")]
+    pub(super) event_dead_retention_days: Option<u32>,
+
     /// HTTP endpoints that results of events may be posted to: HOST:PORT, several apart by commas [default: none]
     #[arg(long, value_name = "HOST:PORT,…", env = "THAW_EVENT_HTTP_HOSTS")]
     pub(super) event_http_hosts: Option<String>,

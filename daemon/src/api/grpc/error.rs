@@ -79,6 +79,7 @@ impl From<InvokeError> for Refusal {
                 status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", message)
             }
             InvokeError::PayloadNotJson(_) => invalid("payload", message),
+            InvokeError::Recursive => status(Code::FailedPrecondition, "RECURSIVE_INVOCATION", message),
             InvokeError::Throttled(throttled) => {
                 let metadata = HashMap::from([("reason".to_owned(), throttled.reason().to_owned())]);
                 let details = ErrorDetails::with_error_info("TOO_MANY_REQUESTS", DOMAIN, metadata);

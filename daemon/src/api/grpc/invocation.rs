@@ -48,6 +48,7 @@ impl InvocationService for Invocations {
             payload: request.payload,
             client_context,
             tail,
+            trace: None,
         };
         match invocation_type {
             InvocationType::Unspecified | InvocationType::RequestResponse => {}

@@ -1,22 +1,20 @@
 //! Where it is told of a stream's batches that were given up.
 
-use std::{future::Future, pin::Pin};
-
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{call::Told, record::Record};
-use crate::{events::mapping::Mapping, functions::Destination};
+use super::{
+    call::{self, Told},
+    record::Record,
+};
+use crate::{
+    events::mapping::Mapping,
+    functions::Destination,
+    invoke::{NewResult, Origin},
+};
 
-/// Sends what is told to a destination. Whoever serves destinations implements it.
-pub trait Failures: std::fmt::Debug + Send + Sync + 'static {
-    /// Sends `told`; an error says why it did not arrive.
-    fn send<'a>(
-        &'a self,
-        destination: &'a Destination,
-        told: Value,
-    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
-}
+/// The shard of a source that has but one.
+const SHARD: &str = "0";
 
 /// Why a batch was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +63,7 @@ pub(super) fn told(
         "timestamp": stamp(now),
     });
     told[batch_info] = json!({
-        "shardId": "0",
+        "shardId": SHARD,
         "startSequenceNumber": records.first().map(|record| record.id.as_str()),
         "endSequenceNumber": records.last().map(|record| record.id.as_str()),
         "approximateArrivalOfFirstRecord": arrival(records.first()),
@@ -74,4 +72,22 @@ pub(super) fn told(
         "streamArn": mapping.source.to_string(),
     });
     told
+}
+
+/// What the queue of results gets of it. A bucket gets the records as well, as on Lambda; others are told where they are.
+pub(super) fn result(
+    mapping: &Mapping,
+    destination: &Destination,
+    mut told: Value,
+    records: &[Record],
+) -> NewResult {
+    if destination.service() == "s3" {
+        told["payload"] = call::event(records);
+    }
+    NewResult {
+        function: mapping.function.clone(),
+        target: destination.clone(),
+        body: told.to_string().into(),
+        origin: Origin::Mapping { id: mapping.id.to_string(), shard: SHARD.to_owned() },
+    }
 }

@@ -22,28 +22,21 @@ mod report;
 pub(super) mod source;
 mod worker;
 
-use std::{collections::HashSet, pin::Pin, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
-use serde_json::Value;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::failures::Failures;
 use self::{
     backoff::Backoff,
     source::{Source, SourceError},
     worker::{Tools, Worker},
 };
 use super::{
-    mapping::{Delivery, Mapping, MappingId, MappingRegistry, MappingState, SourceArn, SourceKind},
+    mapping::{Delivery, Mapping, MappingId, MappingRegistry, MappingState, SourceKind},
     sources::{redis::RedisStream, sqs::Queue},
 };
 use crate::{
-    aws_services::{AwsEndpoint, AwsEndpoints},
-    clock::SharedClock,
-    functions::{Destination, FunctionReference},
-    identity::AccountId,
-    invoke::{Invocation, Invoker},
-    sandbox::Pool,
+    aws_services::AwsEndpoints, clock::SharedClock, identity::AccountId, invoke::Invoker, sandbox::Pool,
     store::Store,
 };
 
@@ -89,8 +82,7 @@ impl Pollers {
         pool: Pool,
         clock: SharedClock,
     ) -> Self {
-        let failures = Arc::new(Told { invoker: invoker.clone(), sqs: endpoints.aws.sqs.clone() });
-        Self { mappings, endpoints, store, tools: Tools { invoker, pool, clock, failures } }
+        Self { mappings, endpoints, store, tools: Tools { invoker, pool, clock } }
     }
 
     /// Follows the mappings until `stop`, and then until every worker has ended its call.
@@ -249,48 +241,5 @@ impl Pollers {
         if let Err(error) = begun::forget(&self.store, mapping).await {
             tracing::error!(mapping = %mapping.id, %error, "what was kept of a mapping's source stays");
         }
-    }
-}
-
-/// Tells functions, by events, and queues of what was given up. Other destinations are not served.
-#[derive(Debug)]
-struct Told {
-    invoker: Invoker,
-    sqs: Option<AwsEndpoint>,
-}
-
-impl Told {
-    async fn tell(&self, destination: &Destination, told: Value) -> Result<(), String> {
-        match destination.service() {
-            "lambda" => {
-                let function: FunctionReference =
-                    destination.as_str().parse().map_err(|error| format!("{destination}: {error}"))?;
-                let invocation = Invocation {
-                    function,
-                    qualifier: None,
-                    payload: told.to_string().into(),
-                    client_context: None,
-                    tail: false,
-                };
-                self.invoker.enqueue(invocation).await.map(drop).map_err(|error| error.to_string())
-            }
-            "sqs" => {
-                let endpoint = self.sqs.as_ref().ok_or("the setting sqs_endpoint is missing")?;
-                let arn: SourceArn = destination.as_str().parse().map_err(|error| format!("{error}"))?;
-                let mut queue = Queue::new(endpoint, &arn).map_err(|error| error.to_string())?;
-                queue.send(told.to_string()).await.map_err(|error| error.to_string())
-            }
-            other => Err(format!("thawd does not send to {other} yet")),
-        }
-    }
-}
-
-impl Failures for Told {
-    fn send<'a>(
-        &'a self,
-        destination: &'a Destination,
-        told: Value,
-    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
-        Box::pin(self.tell(destination, told))
     }
 }

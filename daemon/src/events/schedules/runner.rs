@@ -263,6 +263,7 @@ impl Schedules {
             payload: Bytes::from(payload),
             client_context: None,
             tail: false,
+            trace: None,
         };
         match accept(invocation).await {
             Ok(id) => Delivery::Accepted(id),

@@ -44,13 +44,6 @@ impl Queue {
         Ok(Self { client: Client::new(&config), arn: arn.clone(), url: None })
     }
 
-    /// Sends a message to the queue.
-    pub(crate) async fn send(&mut self, body: String) -> Result<(), SourceError> {
-        let url = self.url().await?;
-        let sent = self.client.send_message().queue_url(url).message_body(body).send().await;
-        sent.map(drop).map_err(|error| self.failed(error))
-    }
-
     async fn url(&mut self) -> Result<String, SourceError> {
         if let Some(url) = &self.url {
             return Ok(url.clone());

@@ -19,7 +19,9 @@ use crate::{
         event_stream,
     },
     functions::{FunctionReference, Qualifier},
-    invoke::{ClientContext, EVENT_LIMIT, Invocation, InvokeError, Invoked, Streamed, StreamingCall},
+    invoke::{
+        ClientContext, EVENT_LIMIT, Invocation, InvokeError, Invoked, Streamed, StreamingCall, TraceHeader,
+    },
     sandbox::Outcome,
 };
 
@@ -72,7 +74,8 @@ fn read(lambda: &Lambda, call: Call, kinds: &[(&str, Kind)]) -> Result<(Kind, In
             ),
         ));
     }
-    Ok((kind, Invocation { function, qualifier, payload: call.body, client_context, tail }))
+    let trace = call.header("x-amzn-trace-id").map(TraceHeader::read);
+    Ok((kind, Invocation { function, qualifier, payload: call.body, client_context, tail, trace }))
 }
 
 /// Lambda looks for a version, and so names it where there is none.
