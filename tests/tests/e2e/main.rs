@@ -20,6 +20,7 @@ mod changes;
 mod cli;
 mod cloudwatch;
 mod concurrency;
+mod destinations;
 mod engine;
 mod event_sources;
 mod events;

@@ -91,6 +91,9 @@ impl FunctionRegistry {
         let Some(DestinationArn { service, region, account: owner, resource }) = target.arn() else {
             return Ok(());
         };
+        if service == "events" {
+            return invalid(format!("thawd sends nothing to event buses: {target}."));
+        }
         let named = match service {
             "lambda" => {
                 let function = target.as_str().parse::<FunctionArn>().ok();
@@ -115,7 +118,6 @@ impl FunctionRegistry {
             ("sqs", false, ..) => invalid(missing("sqs_endpoint", target)),
             ("sns", _, false, _) => invalid(missing("sns_endpoint", target)),
             ("s3", .., false) => invalid(missing("s3_endpoint", target)),
-            ("events", ..) => invalid(format!("thawd sends nothing to event buses: {target}.")),
             _ => Ok(()),
         }
     }
