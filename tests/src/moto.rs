@@ -105,21 +105,21 @@ impl Moto {
 
     /// Makes a topic whose messages a queue gets, by their ARNs.
     pub async fn make_topic(&self, name: &str, queue: &str) {
-        let topic = self.aws("sns", &["create-topic", "--name", name]).await["TopicArn"].clone();
+        let topic = self.aws(&["sns", "create-topic", "--name", name]).await["TopicArn"].clone();
         let topic = topic.as_str().expect("an ARN");
         let subscribe =
-            ["subscribe", "--topic-arn", topic, "--protocol", "sqs", "--notification-endpoint", queue];
-        self.aws("sns", &subscribe).await;
+            ["sns", "subscribe", "--topic-arn", topic, "--protocol", "sqs", "--notification-endpoint", queue];
+        self.aws(&subscribe).await;
     }
 
     /// Makes a bucket.
     pub async fn make_bucket(&self, name: &str) {
-        self.aws("s3api", &["create-bucket", "--bucket", name]).await;
+        self.aws(&["s3api", "create-bucket", "--bucket", name]).await;
     }
 
     /// The objects of a bucket: their keys.
     pub async fn objects(&self, bucket: &str) -> Vec<String> {
-        let listed = self.aws("s3api", &["list-objects-v2", "--bucket", bucket]).await;
+        let listed = self.aws(&["s3api", "list-objects-v2", "--bucket", bucket]).await;
         let objects = listed["Contents"].as_array().cloned().unwrap_or_default();
         objects.iter().filter_map(|object| object["Key"].as_str().map(str::to_owned)).collect()
     }
@@ -128,17 +128,18 @@ impl Moto {
     pub async fn object(&self, bucket: &str, key: &str) -> Value {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let path = file.path().to_str().expect("a path");
-        self.aws("s3api", &["get-object", "--bucket", bucket, "--key", key, path]).await;
+        self.aws(&["s3api", "get-object", "--bucket", bucket, "--key", key, path]).await;
         serde_json::from_slice(&std::fs::read(file.path()).expect("the object")).expect("JSON")
     }
 
     async fn sqs(&self, arguments: &[&str]) -> Value {
-        self.aws("sqs", arguments).await
+        self.aws(&[&["sqs"], arguments].concat()).await
     }
 
-    async fn aws(&self, service: &str, arguments: &[&str]) -> Value {
+    /// Runs the AWS command line.
+    pub async fn aws(&self, arguments: &[&str]) -> Value {
         let output = tokio::process::Command::new(programs::aws_clients().join("venv/bin/aws"))
-            .args(["--endpoint-url", &self.url(), "--region", "us-east-1", "--output", "json", service])
+            .args(["--endpoint-url", &self.url(), "--region", "us-east-1", "--output", "json"])
             .args(arguments)
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")

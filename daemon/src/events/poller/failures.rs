@@ -13,9 +13,6 @@ use crate::{
     invoke::{NewResult, Origin},
 };
 
-/// The shard of a source that has but one.
-const SHARD: &str = "0";
-
 /// Why a batch was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
@@ -63,7 +60,7 @@ pub(super) fn told(
         "timestamp": stamp(now),
     });
     told[batch_info] = json!({
-        "shardId": SHARD,
+        "shardId": "0",
         "startSequenceNumber": records.first().map(|record| record.id.as_str()),
         "endSequenceNumber": records.last().map(|record| record.id.as_str()),
         "approximateArrivalOfFirstRecord": arrival(records.first()),
@@ -77,10 +74,12 @@ pub(super) fn told(
 /// What the queue of results gets of it. A bucket gets the records as well, as on Lambda; others are told where they are.
 pub(super) fn result(
     mapping: &Mapping,
+    batch_info: &str,
     destination: &Destination,
     mut told: Value,
     records: &[Record],
 ) -> NewResult {
+    let shard = told[batch_info]["shardId"].as_str().unwrap_or_default().to_owned();
     if destination.service() == "s3" {
         told["payload"] = call::event(records);
     }
@@ -88,6 +87,6 @@ pub(super) fn result(
         function: mapping.function.clone(),
         target: destination.clone(),
         body: told.to_string().into(),
-        origin: Origin::Mapping { id: mapping.id.to_string(), shard: SHARD.to_owned() },
+        origin: Origin::Mapping { id: mapping.id.to_string(), shard },
     }
 }

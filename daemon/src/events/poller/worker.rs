@@ -265,7 +265,8 @@ impl<S: Source> Worker<S> {
                     let now = self.tools.clock.now();
                     let told =
                         failures::told(&self.mapping, S::BATCH_INFO, given_up, condition, tries, last, now);
-                    self.tell(failures::result(&self.mapping, destination, told, given_up)).await?;
+                    self.tell(failures::result(&self.mapping, S::BATCH_INFO, destination, told, given_up))
+                        .await?;
                 }
                 records
             }

@@ -41,7 +41,7 @@ use crate::{
     aws_services::{AwsEndpoint, AwsEndpoints, NoCredential},
     clock::SharedClock,
     functions::{Destination, DestinationArn, FunctionArn, FunctionRegistry},
-    logs::{LogError, LogStore},
+    logs::{LogError, LogStore, MESSAGE_MAX_BYTES},
     runtime_api::RequestId,
 };
 
@@ -123,7 +123,10 @@ impl Destinations {
             "lambda" => {
                 to_function(queue, registry, result, fitting::within(result, body, EVENT_LIMIT)).await
             }
-            "logs" => log_group::send(&self.logs, &*self.clock, result, body).await,
+            "logs" => {
+                let body = fitting::within(result, body, MESSAGE_MAX_BYTES);
+                log_group::send(&self.logs, &*self.clock, result, body).await
+            }
             "sqs" => self.queues.send(result, text(fitting::within(result, body, sqs::LARGEST))).await,
             "sns" => {
                 sns::send(self.sns.as_ref(), result, text(fitting::within(result, body, sns::LARGEST))).await

@@ -190,6 +190,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        identity::AccountId,
         invoke::queue::{LastError, Payload},
         runtime_api::RequestId,
         sandbox::{FunctionError, Outcome},
@@ -273,5 +274,27 @@ mod tests {
         let body: Value = serde_json::from_slice(&record(&ending, OffsetDateTime::UNIX_EPOCH)).unwrap();
         assert!(body.get("responseContext").is_none() && body.get("responsePayload").is_none(), "{body}");
         assert_eq!(attributes(&ending)[2], ("ErrorMessage".to_owned(), "no".to_owned()));
+    }
+    #[test]
+    fn a_loop_that_was_cut_is_told_to_nobody_who_is_part_of_it() {
+        let (mut event, payload) = (event(), Bytes::from("{}"));
+        for name in ["f", "g"].repeat(16) {
+            event.trace = event.trace.enter(AccountId::DEFAULT, &name.parse().unwrap()).header;
+        }
+        let condition = Condition::RecursiveInvocation;
+        let ending = Ending { event: &event, condition, payload: &payload, invoked: None };
+        let told = |name: &str| {
+            let target = format!("arn:aws:lambda:us-east-1:000000000000:function:{name}");
+            let config = EventInvokeConfig {
+                maximum_retry_attempts: None,
+                maximum_event_age: None,
+                on_success: None,
+                on_failure: Some(target.parse().unwrap()),
+                last_modified: OffsetDateTime::UNIX_EPOCH,
+            };
+            results(&ending, None, Some(&config)).len()
+        };
+        assert_eq!((told("g"), told("h")), (0, 1));
+        assert_eq!(attributes(&ending)[1], ("ErrorCode".to_owned(), "400".to_owned()));
     }
 }
