@@ -8,10 +8,10 @@ use std::{
 use thaw_proto::v1::{
     admin_service_client::AdminServiceClient, attribute_service_client::AttributeServiceClient,
     event_service_client::EventServiceClient, event_source_service_client::EventSourceServiceClient,
-    function_service_client::FunctionServiceClient, invocation_service_client::InvocationServiceClient,
-    layer_service_client::LayerServiceClient, log_service_client::LogServiceClient,
-    runtime_service_client::RuntimeServiceClient, schedule_service_client::ScheduleServiceClient,
-    version_service_client::VersionServiceClient,
+    function_service_client::FunctionServiceClient, function_url_service_client::FunctionUrlServiceClient,
+    invocation_service_client::InvocationServiceClient, layer_service_client::LayerServiceClient,
+    log_service_client::LogServiceClient, runtime_service_client::RuntimeServiceClient,
+    schedule_service_client::ScheduleServiceClient, version_service_client::VersionServiceClient,
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -64,6 +64,10 @@ impl Client {
 
     pub(crate) async fn event_sources(&self) -> Result<EventSourceServiceClient<Channel>, Failure> {
         Ok(EventSourceServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_LIMIT))
+    }
+
+    pub(crate) async fn urls(&self) -> Result<FunctionUrlServiceClient<Channel>, Failure> {
+        Ok(FunctionUrlServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_LIMIT))
     }
 
     pub(crate) async fn layers(&self) -> Result<LayerServiceClient<Channel>, Failure> {

@@ -26,6 +26,7 @@ use toml::Table;
 
 pub use self::error::{ConfigError, Origin};
 use self::options::{Arguments, Options};
+use crate::functions::UrlBase;
 
 const MB: u64 = 1024 * 1024;
 /// What `aws_listen` is where the AWS API is not to be served.
@@ -47,6 +48,8 @@ pub struct Config {
     pub aws_listen: String,
     /// File with the credentials that the AWS API accepts; `None` accepts the development credential alone.
     pub aws_credentials: Option<PathBuf>,
+    /// See [`Config::url_base`].
+    pub function_url_base: Option<String>,
     /// Group whose members may use the socket; `None` leaves it to root.
     pub socket_group: Option<String>,
     /// Where Redis is whose streams feed functions, with its password if it has one.
@@ -274,6 +277,7 @@ impl Config {
             socket: run_dir.join("thawd.sock"),
             aws_listen: "127.0.0.1:4566".to_owned(),
             aws_credentials: None,
+            function_url_base: None,
             redis_url: None,
             sqs_endpoint: None,
             sqs_credentials: None,
@@ -337,6 +341,14 @@ impl Config {
     pub fn aws_address(&self) -> Option<SocketAddr> {
         // Checked at the start: what is not an address is `none`.
         self.aws_listen.parse().ok()
+    }
+
+    /// What function URLs are told with, where the AWS API listens at `address`.
+    #[must_use]
+    pub fn url_base(&self, address: Option<SocketAddr>) -> UrlBase {
+        // Checked at the start.
+        let given = self.function_url_base.as_deref().and_then(|text| text.parse().ok());
+        given.unwrap_or_else(|| UrlBase::localhost(address.map(|address| address.port())))
     }
 
     /// How long a sandbox may be idle before it is removed, where nothing better is known.

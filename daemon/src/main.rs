@@ -222,6 +222,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Arc::clone(&wall_clock),
     );
     let pollers = tokio::spawn(pollers.follow(stop.clone()));
+    let url_base = config.url_base(aws_address);
     let doors = Doors {
         invoker: invoker.clone(),
         schedules: schedules.clone(),
@@ -235,6 +236,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         started,
         drain_limit: config.drain_limit(),
         aws_address,
+        url_base: url_base.clone(),
     };
     let serving_aws = aws_listener.map(|listener| {
         let doors = AwsDoors {
@@ -245,6 +247,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             verifier,
             schedules: schedules.clone(),
             clock: wall_clock,
+            url_base,
         };
         tokio::spawn(listener.serve(doors, stop.clone()))
     });

@@ -15,3 +15,4 @@ pub(crate) mod package;
 mod provision;
 pub(crate) mod runtime;
 pub(crate) mod schedule;
+pub(crate) mod url;

@@ -11,6 +11,7 @@ use std::{
 use tracing_subscriber::EnvFilter;
 
 use super::{AWS_LISTEN_NONE, Config, ConfigError, Origins};
+use crate::functions::UrlBase;
 
 /// `sun_path` has 108 bytes, the last of which is a zero.
 const SOCKET_PATH_MAX_BYTES: usize = 107;
@@ -93,7 +94,10 @@ impl Check<'_> {
 
     /// Whoever knows the development credential may run code here, and everybody knows it.
     fn aws(&self) -> Result<(), ConfigError> {
-        let Config { aws_listen, aws_credentials, .. } = self.config;
+        let Config { aws_listen, aws_credentials, function_url_base, .. } = self.config;
+        if let Some(Err(error)) = function_url_base.as_deref().map(str::parse::<UrlBase>) {
+            return Err(self.refused("function_url_base", error.message));
+        }
         if let Some(path) = aws_credentials {
             self.absolute("aws_credentials", path)?;
         }

@@ -56,6 +56,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "THAW_AWS_CREDENTIALS")]
     pub(super) aws_credentials: Option<PathBuf>,
 
+    /// What function URLs begin and end with: http://DOMAIN[:PORT] or https://DOMAIN[:PORT] [default: http://localhost with the port of aws_listen]
+    #[arg(long, value_name = "URL", env = "THAW_FUNCTION_URL_BASE")]
+    pub(super) function_url_base: Option<String>,
+
     /// Redis whose streams feed functions: redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], or unix:///PATH [default: none]
     #[arg(long, value_name = "URL", env = "THAW_REDIS_URL", hide_env_values = true)]
     pub(super) redis_url: Option<String>,

@@ -16,6 +16,7 @@ mod error;
 mod event_invoke;
 mod field;
 mod function_settings;
+mod function_url;
 mod layers;
 mod logging;
 mod name;
@@ -48,6 +49,9 @@ pub use event_invoke::{
 pub use field::{InvalidField, InvalidKind};
 pub(crate) use field::{string_forms, text_forms, word_forms};
 pub use function_settings::{Settings, UpdateConfiguration};
+pub use function_url::{
+    Cors, CorsSettings, FunctionUrlConfig, FunctionUrlSettings, InvokeMode, UrlBase, UrlId,
+};
 pub use layers::{
     CompatibleRuntime, LayerArn, LayerName, LayerReference, LayerVersion, LayerVersionArn, LicenseInfo,
     PublishLayer,
@@ -63,15 +67,15 @@ pub use options::{
 pub use packages::{PackageError, PackageLimits, PackagePin, PackageStore};
 pub use policy::{
     Action, EventSourceToken, OrganisationId, Policy, Principal, ServiceCall, SourceArn, Statement,
-    StatementId, UrlAuthType,
+    StatementId, UrlAuthType, UrlCaller,
 };
 pub use provisioned::{ProvisionedConcurrency, ProvisionedExecutions, ProvisionedPart};
 pub use reference::FunctionReference;
 pub use region::Region;
 pub use registry::{
     AddPermission, Changed, CodeUpload, Collected, CreateFunction, Found, FunctionChange, FunctionPage,
-    FunctionRegistry, FunctionVersion, LastUpdateStatus, Page, Provisioned, PublishVersion, Reason,
-    RegistryOptions, State, Unsaid, UpdateCode, UploadedCode, Usage,
+    FunctionRegistry, FunctionUrl, FunctionVersion, LastUpdateStatus, Page, Provisioned, PublishVersion,
+    Reason, RegistryOptions, State, Unsaid, UpdateCode, UploadedCode, UrlTarget, Usage,
 };
 pub use revision::RevisionId;
 pub use runtime_name::{RUNTIMES, RuntimeName};

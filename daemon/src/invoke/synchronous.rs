@@ -34,7 +34,10 @@ impl Invoker {
     }
 
     /// As [`Invoker::invoke`], with an id that is known already.
-    pub(super) async fn invoke_as(
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn invoke_as(
         &self,
         request_id: RequestId,
         invocation: Invocation,

@@ -1,5 +1,7 @@
 //! One request: whose it is, for which service, and what that service says.
 
+use std::net::IpAddr;
+
 use http::{Method, StatusCode, request::Parts};
 use hyper::{Request, body::Incoming};
 use tokio_util::sync::CancellationToken;
@@ -14,11 +16,15 @@ use super::{
     lambda::{Call, Lambda},
     logs::{self, Logs},
     packages, sts,
+    urls::{Address, Urls},
 };
 use crate::identity::sigv4::{Identity, Verifier};
 
 /// The most bytes of a request that is no operation of Lambda: a form with a few words in it.
 const SMALL_BODY: usize = 64 * 1024;
+
+/// Large bodies that are taken at the same time, each of 70 MB at the most.
+const LARGE_BODIES_AT_ONCE: usize = 4;
 
 /// Services, as signatures name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +70,7 @@ pub(super) struct Door {
     lambda: Lambda,
     logs: Logs,
     events: Events,
+    urls: Urls,
     bodies: Bodies,
 }
 
@@ -73,19 +80,31 @@ impl Door {
         let region = doors.registry.region().clone();
         let logs = Logs::new(doors.logs.clone(), region, doors.clock.clone(), stop);
         let events = Events::new(doors.schedules.clone());
-        Self { lambda: Lambda::new(doors.clone()), logs, events, doors, bodies: Bodies::new() }
+        let (lambda, urls) = (Lambda::new(doors.clone()), Urls::new(doors.clone()));
+        Self { lambda, logs, events, urls, doors, bodies: Bodies::new(LARGE_BODIES_AT_ONCE) }
     }
 
-    /// Answers a request, whatever it is.
-    pub(super) async fn take(&self, request: Request<Incoming>) -> Answer {
+    /// Answers a request, whatever it is. `peer` has the other end of its connection.
+    pub(super) async fn take(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
         let request_id = Uuid::new_v4().to_string();
         let (head, body) = request.into_parts();
+        let mut answer = match Address::of(&head) {
+            Some(address) => self.urls.take(address, head, body, peer, &request_id).await,
+            None => self.answer(head, body, &request_id).await,
+        };
+        if !answer.headers().contains_key("x-amzn-requestid") {
+            set(&mut answer, "x-amzn-requestid", &request_id);
+        }
+        answer
+    }
+
+    async fn answer(&self, head: Parts, body: Incoming, request_id: &str) -> Answer {
         let service = Service::of(&head);
-        let mut answer = match self.serve(service, head, body, &request_id).await {
+        match self.serve(service, head, body, request_id).await {
             Ok(answer) => answer,
             Err(error) if service == Service::Sts => {
                 let code = error.name.strip_suffix("Exception").unwrap_or(error.name);
-                sts::error(error.status, code, error.message.as_deref().unwrap_or_default(), &request_id)
+                sts::error(error.status, code, error.message.as_deref().unwrap_or_default(), request_id)
             }
             Err(error) if matches!(service, Service::Logs | Service::Events) => {
                 // Of this protocol 400 is the status of whatever a caller could have known.
@@ -94,11 +113,7 @@ impl Door {
                 logs::refused(status, error.name, error.message.as_deref().unwrap_or_default())
             }
             Err(error) => error.into_answer(),
-        };
-        if !answer.headers().contains_key("x-amzn-requestid") {
-            set(&mut answer, "x-amzn-requestid", &request_id);
         }
-        answer
     }
 
     async fn serve(

@@ -2,7 +2,7 @@
 //!
 //! `server.rs` accepts connections, `door.rs` takes one request: whose it is (`identity::sigv4`), which service it is for,
 //! and what comes back. A service is a file or folder: `lambda/` (rest-json), `logs/` and `events/` (JSON 1.1), `sts.rs` (query),
-//! `packages.rs` (what `Code.Location` leads to). Errors of every layer become AWS's in `error.rs`, those of logs, which another service names,
+//! `packages.rs` (what `Code.Location` leads to), and `urls/` serves function URLs, to which anybody may come. Errors of every layer become AWS's in `error.rs`, those of logs, which another service names,
 //! in `logs/error.rs` and `events/error.rs`, and nowhere else.
 
 mod answer;
@@ -16,6 +16,7 @@ mod logs;
 mod packages;
 mod server;
 mod sts;
+mod urls;
 
 pub use lambda::{Served, operations};
 pub use server::{AwsDoors, AwsServeError, Listener};

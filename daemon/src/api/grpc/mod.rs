@@ -13,6 +13,7 @@ mod runtimes;
 mod schedules;
 mod server;
 mod upload;
+mod urls;
 mod versions;
 mod wire;
 

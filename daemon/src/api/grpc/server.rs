@@ -16,10 +16,11 @@ use thaw_proto::{
     v1::{
         admin_service_server::AdminServiceServer, attribute_service_server::AttributeServiceServer,
         event_service_server::EventServiceServer, event_source_service_server::EventSourceServiceServer,
-        function_service_server::FunctionServiceServer, invocation_service_server::InvocationServiceServer,
-        layer_service_server::LayerServiceServer, log_service_server::LogServiceServer,
-        runtime_service_server::RuntimeServiceServer, schedule_service_server::ScheduleServiceServer,
-        version_service_server::VersionServiceServer,
+        function_service_server::FunctionServiceServer,
+        function_url_service_server::FunctionUrlServiceServer,
+        invocation_service_server::InvocationServiceServer, layer_service_server::LayerServiceServer,
+        log_service_server::LogServiceServer, runtime_service_server::RuntimeServiceServer,
+        schedule_service_server::ScheduleServiceServer, version_service_server::VersionServiceServer,
     },
 };
 use time::OffsetDateTime;
@@ -31,11 +32,11 @@ use tonic::transport::Server;
 use super::{
     admin::Admin, attributes::Attributes, event_sources::EventSources, events::Events, functions::Functions,
     invocation::Invocations, layers::Layers, logs::Logs, runtimes::Runtimes, schedules::ScheduleDoor,
-    versions::Versions,
+    urls::Urls, versions::Versions,
 };
 use crate::{
     events::{mapping::MappingRegistry, schedules::Schedules},
-    functions::{FunctionRegistry, Region},
+    functions::{FunctionRegistry, Region, UrlBase},
     invoke::{Invoker, PAYLOAD_LIMIT},
     logs::LogStore,
     runtimes::RuntimeCatalog,
@@ -73,6 +74,8 @@ pub struct Doors {
     pub started: OffsetDateTime,
     /// Where the AWS API listens, for people.
     pub aws_address: Option<SocketAddr>,
+    /// Where function URLs are, as they are told.
+    pub url_base: UrlBase,
     /// How long a drain waits for running calls, unless it is told.
     pub drain_limit: Duration,
 }
@@ -136,6 +139,11 @@ pub async fn serve(
         mappings: doors.mappings,
         account: doors.registry.account(),
     });
+    let urls = FunctionUrlServiceServer::new(Urls {
+        registry: doors.registry.clone(),
+        region: doors.region.clone(),
+        base: doors.url_base,
+    });
     let layers = LayerServiceServer::new(Layers { registry: doors.registry.clone() });
     let log_service = LogServiceServer::new(Logs {
         logs: doors.logs.clone(),
@@ -185,6 +193,7 @@ pub async fn serve(
         .add_service(versions)
         .add_service(attributes)
         .add_service(event_sources)
+        .add_service(urls)
         .add_service(layers.max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(
             InvocationServiceServer::new(invocations)

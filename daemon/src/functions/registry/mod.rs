@@ -33,6 +33,7 @@ mod record;
 mod requests;
 mod settling;
 mod upload;
+mod urls;
 mod version;
 
 use std::{
@@ -51,6 +52,7 @@ pub use self::{
     publishing::PublishVersion,
     requests::{Changed, Collected, CreateFunction, Found, FunctionChange, FunctionPage, Page, UpdateCode},
     upload::{CodeUpload, UploadedCode},
+    urls::{FunctionUrl, UrlTarget},
     version::{FunctionVersion, LastUpdateStatus, Reason, State},
 };
 use self::{

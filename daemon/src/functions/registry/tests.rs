@@ -2,6 +2,7 @@
 
 mod code_signing;
 mod provisioned;
+mod urls;
 
 use std::{
     collections::BTreeMap,
@@ -880,6 +881,7 @@ fn permission(id: &str) -> AddPermission {
             event_source_token: None,
             organisation: None,
             url_auth_type: None,
+            via_url: None,
         },
         revision_id: None,
     }
