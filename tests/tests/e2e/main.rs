@@ -42,6 +42,7 @@ mod sandboxes;
 mod schedules;
 mod sqs;
 mod start;
+mod urls;
 mod versions;
 
 use thaw_tests::world::{SharedDaemon, World};
