@@ -13,6 +13,7 @@ use thaw_daemon::{
     clock::{SharedClock, SystemClock},
     config::{CommandLine, Config},
     events::{
+        buckets::Buckets,
         mapping::MappingRegistry,
         poller::{Endpoints, Pollers},
         schedules::Schedules,
@@ -133,6 +134,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     )
     .await?;
     let schedules = Schedules::open(store.clone(), registry.clone(), Arc::clone(&clock))?;
+    let buckets = Buckets::open(store.clone(), registry.clone(), Arc::clone(&clock))?;
     let mappings = MappingRegistry::open(store.clone(), registry.clone(), Arc::clone(&clock))?;
     let logs = LogStore::open(config.data_dir.join("logs"), LogSettings::from(&config), Arc::clone(&clock))?;
 
@@ -225,6 +227,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let doors = Doors {
         invoker: invoker.clone(),
         schedules: schedules.clone(),
+        buckets: buckets.clone(),
         registry: registry.clone(),
         mappings: mappings.clone(),
         pool: pool.clone(),
@@ -244,6 +247,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             logs: logs.clone(),
             verifier,
             schedules: schedules.clone(),
+            buckets: buckets.clone(),
             clock: wall_clock,
         };
         tokio::spawn(listener.serve(doors, stop.clone()))
@@ -295,6 +299,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     provisioned.await.context("keeping what is provisioned")?;
     scheduled.await.context("running schedules")?;
     schedules.close().await;
+    buckets.close().await;
     pollers.await.context("following event source mappings")?;
     queue.close().await;
     pool.close().await;

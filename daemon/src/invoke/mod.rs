@@ -30,7 +30,7 @@ pub use recipes::Recipes;
 pub use streaming::{Streamed, StreamingCall};
 
 use crate::{
-    functions::{self, FunctionReference, FunctionRegistry, Qualifier, Throttled},
+    functions::{self, ErrorKind, FunctionReference, FunctionRegistry, Qualifier, Throttled},
     logs::GroupKeyError,
     runtime_api::RequestId,
     runtimes::RuntimeError,
@@ -114,6 +114,21 @@ pub enum InvokeError {
     /// A defect.
     #[error("the invocation's task ended without an answer")]
     Broken,
+}
+
+impl InvokeError {
+    /// Whether the same call may go well later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Function(error) => matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal),
+            Self::PayloadTooLarge { .. }
+            | Self::EventTooLarge { .. }
+            | Self::PayloadNotJson(_)
+            | Self::LogGroup(_) => false,
+            _ => true,
+        }
+    }
 }
 
 /// Makes calls. Cheap to clone.

@@ -13,7 +13,9 @@ use super::{
     events::{self, Events},
     lambda::{Call, Lambda},
     logs::{self, Logs},
-    packages, sts,
+    packages,
+    s3::{self, S3},
+    sts,
 };
 use crate::identity::sigv4::{Identity, Verifier};
 
@@ -27,7 +29,10 @@ enum Service {
     Logs,
     Events,
     Sts,
+    S3,
     Packages,
+    /// What storage servers call, with a token instead of a signature.
+    Webhook,
 }
 
 impl Service {
@@ -36,8 +41,12 @@ impl Service {
         if head.uri.path().starts_with(packages::PREFIX) {
             return Self::Packages;
         }
+        if head.uri.path().starts_with(s3::PREFIX) {
+            return Self::Webhook;
+        }
         match Verifier::service_of(head).as_deref() {
             Some("sts") => Self::Sts,
+            Some("s3") => Self::S3,
             Some("logs") => Self::Logs,
             Some("events") => Self::Events,
             None if logs::is_for_logs(&head.headers) => Self::Logs,
@@ -53,7 +62,7 @@ impl Service {
             Self::Logs => "logs",
             Self::Events => "events",
             Self::Sts => "sts",
-            Self::Packages => "s3",
+            Self::S3 | Self::Packages | Self::Webhook => "s3",
         }
     }
 }
@@ -64,6 +73,7 @@ pub(super) struct Door {
     lambda: Lambda,
     logs: Logs,
     events: Events,
+    s3: S3,
     bodies: Bodies,
 }
 
@@ -73,7 +83,8 @@ impl Door {
         let region = doors.registry.region().clone();
         let logs = Logs::new(doors.logs.clone(), region, doors.clock.clone(), stop);
         let events = Events::new(doors.schedules.clone());
-        Self { lambda: Lambda::new(doors.clone()), logs, events, doors, bodies: Bodies::new() }
+        let s3 = S3::new(doors.buckets.clone(), doors.invoker.clone(), doors.clock.clone());
+        Self { lambda: Lambda::new(doors.clone()), logs, events, s3, doors, bodies: Bodies::new() }
     }
 
     /// Answers a request, whatever it is.
@@ -81,6 +92,9 @@ impl Door {
         let request_id = Uuid::new_v4().to_string();
         let (head, body) = request.into_parts();
         let service = Service::of(&head);
+        if service == Service::Webhook {
+            return self.s3.hear(&head, body, &self.bodies).await;
+        }
         let mut answer = match self.serve(service, head, body, &request_id).await {
             Ok(answer) => answer,
             Err(error) if service == Service::Sts => {
@@ -93,6 +107,7 @@ impl Door {
                     if error.status.is_server_error() { error.status } else { StatusCode::BAD_REQUEST };
                 logs::refused(status, error.name, error.message.as_deref().unwrap_or_default())
             }
+            Err(error) if service == Service::S3 => s3::refused(&error, &request_id),
             Err(error) => error.into_answer(),
         };
         if !answer.headers().contains_key("x-amzn-requestid") {
@@ -118,6 +133,7 @@ impl Door {
             Some(Err(_)) => SMALL_BODY,
             None if service == Service::Logs => logs::BODY_LIMIT,
             None if service == Service::Events => events::BODY_LIMIT,
+            None if service == Service::S3 => s3::BODY_LIMIT,
             None => SMALL_BODY,
         };
         let (body, _permit) = match self.bodies.read(body, limit).await {
@@ -149,7 +165,8 @@ impl Door {
             (Service::Logs, _) => Ok(self.logs.answer(identity.account, &head.headers, &payload).await),
             (Service::Events, _) => Ok(self.events.answer(identity.account, &head.headers, &payload).await),
             (Service::Sts, _) => Ok(self.ask_sts(&identity, &head, &payload, request_id)),
-            (Service::Packages | Service::Lambda, _) => {
+            (Service::S3, _) => Ok(self.s3.answer(identity.account, &head, &payload, request_id).await),
+            (Service::Packages | Service::Webhook | Service::Lambda, _) => {
                 if head.method != Method::GET {
                     return Err(AwsError::new("MethodNotAllowedException", "A package can only be read."));
                 }

@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::door::Door;
 use crate::{
     clock::SharedClock,
-    events::{mapping::MappingRegistry, schedules::Schedules},
+    events::{buckets::Buckets, mapping::MappingRegistry, schedules::Schedules},
     functions::FunctionRegistry,
     identity::sigv4::Verifier,
     invoke::Invoker,
@@ -44,6 +44,8 @@ pub struct AwsDoors {
     pub verifier: Arc<Verifier>,
     /// What runs at times.
     pub schedules: Schedules,
+    /// What buckets call.
+    pub buckets: Buckets,
     /// The time that signatures are checked against.
     pub clock: SharedClock,
 }

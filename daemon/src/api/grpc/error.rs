@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
-    events::{mapping::MappingError, schedules::ScheduleError},
+    events::{buckets::BucketError, mapping::MappingError, schedules::ScheduleError},
     functions::{ErrorKind, FunctionError, PackageError},
     invoke::{
         InvokeError,
@@ -151,6 +151,20 @@ impl From<ScheduleError> for Refusal {
             ScheduleError::Interrupted => status(Code::Unavailable, "DRAINING", message),
             ScheduleError::Function(error) => return error.into(),
             ScheduleError::Store(error) => return error.into(),
+        })
+    }
+}
+
+impl From<BucketError> for Refusal {
+    fn from(error: BucketError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            BucketError::InvalidArgument(_) => invalid("notification", message),
+            BucketError::InvalidField(error) => invalid(error.field, error.message),
+            BucketError::NoNotification { .. } => not_found(message),
+            BucketError::TooMany { .. } => status(Code::ResourceExhausted, "LIMIT_EXCEEDED", message),
+            BucketError::Interrupted => status(Code::Unavailable, "DRAINING", message),
+            BucketError::Store(error) => return error.into(),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod attributes;
+mod buckets;
 mod error;
 mod event_sources;
 mod events;

@@ -15,7 +15,8 @@ use thaw_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         admin_service_server::AdminServiceServer, attribute_service_server::AttributeServiceServer,
-        event_service_server::EventServiceServer, event_source_service_server::EventSourceServiceServer,
+        bucket_service_server::BucketServiceServer, event_service_server::EventServiceServer,
+        event_source_service_server::EventSourceServiceServer,
         function_service_server::FunctionServiceServer, invocation_service_server::InvocationServiceServer,
         layer_service_server::LayerServiceServer, log_service_server::LogServiceServer,
         runtime_service_server::RuntimeServiceServer, schedule_service_server::ScheduleServiceServer,
@@ -29,12 +30,12 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use super::{
-    admin::Admin, attributes::Attributes, event_sources::EventSources, events::Events, functions::Functions,
-    invocation::Invocations, layers::Layers, logs::Logs, runtimes::Runtimes, schedules::ScheduleDoor,
-    versions::Versions,
+    admin::Admin, attributes::Attributes, buckets::BucketDoor, event_sources::EventSources, events::Events,
+    functions::Functions, invocation::Invocations, layers::Layers, logs::Logs, runtimes::Runtimes,
+    schedules::ScheduleDoor, versions::Versions,
 };
 use crate::{
-    events::{mapping::MappingRegistry, schedules::Schedules},
+    events::{buckets::Buckets, mapping::MappingRegistry, schedules::Schedules},
     functions::{FunctionRegistry, Region},
     invoke::{Invoker, PAYLOAD_LIMIT},
     logs::LogStore,
@@ -57,6 +58,8 @@ pub struct Doors {
     pub registry: FunctionRegistry,
     /// What runs at times.
     pub schedules: Schedules,
+    /// What buckets call.
+    pub buckets: Buckets,
     /// Which sources feed functions.
     pub mappings: MappingRegistry,
     /// Every sandbox.
@@ -153,6 +156,11 @@ pub async fn serve(
         invoker: doors.invoker.clone(),
         account: doors.registry.account(),
     });
+    let buckets = BucketServiceServer::new(BucketDoor {
+        buckets: doors.buckets,
+        account: doors.registry.account(),
+        aws_address: doors.aws_address,
+    });
     let invocations = Invocations { invoker: doors.invoker, region: doors.region.clone() };
     let admin = Admin {
         pool: doors.pool,
@@ -194,6 +202,7 @@ pub async fn serve(
         .add_service(EventServiceServer::new(events))
         .add_service(log_service)
         .add_service(schedules)
+        .add_service(buckets)
         .add_service(RuntimeServiceServer::new(Runtimes { runtimes: doors.runtimes }))
         .add_service(AdminServiceServer::new(admin))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stopping)

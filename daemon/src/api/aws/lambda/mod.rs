@@ -83,7 +83,8 @@ impl FoundOperation {
 
 impl Lambda {
     pub(super) fn new(doors: AwsDoors) -> Self {
-        let AwsDoors { registry, mappings, invoker, verifier, clock, logs: _, schedules: _ } = doors;
+        let AwsDoors { registry, mappings, invoker, verifier, clock, logs: _, schedules: _, buckets: _ } =
+            doors;
         Self { registry, mappings, invoker, verifier, clock }
     }
 
