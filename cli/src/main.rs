@@ -15,7 +15,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use client::Client;
-use commands::{admin, alias, bench, event_source, events, function, invoke, layer, logs, runtime, schedule};
+use commands::{
+    admin, alias, bench, bucket, event_source, events, function, invoke, layer, logs, runtime, schedule,
+};
 use failure::Failure;
 use ui::Ui;
 
@@ -73,6 +75,9 @@ enum Command {
     /// Call functions at times.
     #[command(subcommand)]
     Schedule(schedule::Command),
+    /// Call functions when something happens to objects of a storage server.
+    #[command(subcommand)]
+    Bucket(bucket::Command),
     /// Look after the host.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -109,6 +114,7 @@ async fn run(cli: Cli, ui: &Ui) -> Result<(), Failure> {
         Command::Logs(arguments) => logs::run(arguments, &client, ui).await,
         Command::Runtime(command) => runtime::run(command, &client, ui).await,
         Command::Schedule(command) => schedule::run(command, &client, ui).await,
+        Command::Bucket(command) => bucket::run(command, &client, ui).await,
         Command::Admin(command) => admin::run(command, &client, ui).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();

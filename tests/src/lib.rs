@@ -22,6 +22,7 @@ pub mod programs;
 pub mod proxy;
 pub mod redis;
 pub mod remains;
+pub mod storage;
 pub mod wait;
 pub mod witness;
 pub mod world;

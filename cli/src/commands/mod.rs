@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod alias;
 pub(crate) mod attributes;
 pub(crate) mod bench;
+pub(crate) mod bucket;
 pub(crate) mod event_source;
 pub(crate) mod events;
 pub(crate) mod function;

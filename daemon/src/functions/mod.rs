@@ -28,6 +28,7 @@ mod region;
 pub mod registry;
 mod revision;
 mod runtime_name;
+mod service_call;
 mod settings;
 mod sizes;
 mod tags;

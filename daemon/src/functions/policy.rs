@@ -10,7 +10,7 @@ use super::{
     InvalidField, RevisionId,
     field::{string_forms, word_forms},
 };
-use crate::identity::AccountId;
+use crate::identity::{AccountId, ServicePrincipal};
 
 /// Bytes that a policy's document may have. Source: Lambda quotas, "Function resource-based policy".
 pub(super) const MAX_POLICY_BYTES: usize = 20 * 1024;
@@ -145,8 +145,7 @@ impl FromStr for Principal {
         if let Ok(account) = text.parse() {
             return Ok(Self::Account(account));
         }
-        let services = [".amazonaws.com", ".amazonaws.com.cn", ".amazon.com"];
-        if services.iter().any(|end| text.strip_suffix(end).is_some_and(|name| !name.is_empty())) {
+        if ServicePrincipal::is_one(text) {
             return Ok(Self::Service(text.into()));
         }
         let mut parts = text.split(':');
@@ -269,7 +268,7 @@ impl Statement {
 }
 
 /// IAM's ArnLike: each of an ARN's six parts is compared with the pattern's, where `*` is any text and `?` one character.
-fn arn_like(pattern: &str, arn: &str) -> bool {
+pub(super) fn arn_like(pattern: &str, arn: &str) -> bool {
     let (patterns, parts) = (pattern.splitn(6, ':'), arn.splitn(6, ':'));
     let (patterns, parts): (Vec<_>, Vec<_>) = (patterns.collect(), parts.collect());
     patterns.len() == parts.len() && patterns.iter().zip(parts).all(|(pattern, part)| like(pattern, part))

@@ -16,6 +16,7 @@
 mod aliases;
 mod aws;
 mod bench;
+mod buckets;
 mod changes;
 mod cli;
 mod cloudwatch;
@@ -40,6 +41,7 @@ mod refusals;
 mod runtime_api;
 mod sandboxes;
 mod schedules;
+mod services;
 mod sqs;
 mod start;
 mod versions;

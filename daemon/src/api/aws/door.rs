@@ -155,6 +155,12 @@ impl Door {
         };
         let payload = admitted.verify(&head, body)?;
         let identity = admitted.identity().clone();
+        if let Some(caller) = &identity.service
+            && service != Service::Lambda
+        {
+            let told = format!("{} may call functions that let it in, and nothing else.", caller.principal);
+            return Err(AwsError::new("AccessDeniedException", told));
+        }
         match (service, operation) {
             (Service::Lambda, Some(operation)) => {
                 let found = operation?;

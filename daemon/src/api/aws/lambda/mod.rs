@@ -110,6 +110,9 @@ impl Lambda {
     pub(super) async fn serve(&self, found: FoundOperation, mut call: Call) -> Result<Answer, AwsError> {
         let FoundOperation { operation, labels } = found;
         call.labels = labels;
+        if call.identity.service.is_some() && operation.name != "Invoke" {
+            return Err(input::denied(self.registry.region(), &call, operation.name, &"*"));
+        }
         match operation.handler {
             Handler::Served(handler) => handler(self, call).await,
             Handler::Missing => Err(AwsError::new(

@@ -5,6 +5,8 @@
 //! (`seaweedfs.rs`). Before any of it, some servers send a test, or nothing at all.
 
 mod seaweedfs;
+#[cfg(test)]
+mod tests;
 
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
