@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    functions::{FunctionArn, FunctionReference, FunctionRegistry, InvalidField, RevisionId, Tags},
+    functions::{FunctionArn, FunctionReference, FunctionRegistry, InvalidField, RevisionId, RoleArn, Tags},
     identity::AccountId,
     store::{Batch, Store, StoreError, Stored},
 };
@@ -333,6 +333,13 @@ impl MappingRegistry {
         mappings.truncate(limit);
         let next = mappings.last().filter(|_| more).map(|last| last.id);
         MappingPage { mappings, next }
+    }
+
+    /// The role of a mapping's function, if that is there and has one.
+    #[must_use]
+    pub fn role_of(&self, mapping: &Mapping) -> Option<RoleArn> {
+        let reference = FunctionReference::from(mapping.function.clone());
+        self.0.functions.resolve(&reference, None).ok()?.settings.role.clone()
     }
 
     /// Every mapping, for the pollers.

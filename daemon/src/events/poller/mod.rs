@@ -8,7 +8,7 @@
 //!
 //! Each mapping has a keeper, which follows its changes: a worker is started for what is to be read, and stopped, after the
 //! call that it makes, when the mapping changes. A record is the source's until it is through ([`source::Source`]), so that
-//! whatever ends a worker, nothing is lost and what was under way comes again. Nothing that comes later in a stream is told
+//! whatever ends a worker, nothing is lost and what was under way comes again. What a source does not keep itself, [`shards`] does. Nothing that comes later in a stream is told
 //! to be through before what comes earlier ([`pieces`]). While the daemon drains, workers wait.
 
 mod backoff;
@@ -19,6 +19,7 @@ mod gather;
 mod pieces;
 pub(super) mod record;
 mod report;
+pub(super) mod shards;
 pub(super) mod source;
 mod worker;
 
@@ -30,12 +31,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::failures::Failures;
 use self::{
     backoff::Backoff,
+    shards::{Follower, stream::ShardedStream},
     source::{Source, SourceError},
     worker::{Tools, Worker},
 };
 use super::{
     mapping::{Delivery, Mapping, MappingId, MappingRegistry, MappingState, SourceArn, SourceKind},
-    sources::{redis::RedisStream, sqs::Queue},
+    sources::{dynamodb::TableStream, kinesis::KinesisStream, redis::RedisStream, sqs::Queue},
 };
 use crate::{
     aws_services::{AwsEndpoint, AwsEndpoints},
@@ -162,8 +164,19 @@ impl Pollers {
                 }
             }
             SourceKind::Sqs | SourceKind::SqsFifo => self.read_queue(mapping, stop).await,
+            SourceKind::Kinesis => {
+                let mappings = self.mappings.clone();
+                let stream = needed(self.endpoints.aws.kinesis.as_ref(), "kinesis_endpoint", "Kinesis")
+                    .and_then(|endpoint| KinesisStream::new(endpoint, Arc::clone(&mapping), mappings));
+                self.read_shards(mapping, stream, stop).await;
+            }
+            SourceKind::DynamoDb => {
+                let stream = needed(self.endpoints.aws.dynamodb.as_ref(), "dynamodb_endpoint", "DynamoDB")
+                    .and_then(|endpoint| TableStream::new(endpoint, &mapping.source));
+                self.read_shards(mapping, stream, stop).await;
+            }
             // Refused when they are mapped.
-            SourceKind::Kinesis | SourceKind::DynamoDb | SourceKind::Nats => {
+            SourceKind::Nats => {
                 mapping.note_result("PROBLEM: thawd does not read sources of this kind yet");
             }
         }
@@ -171,6 +184,25 @@ impl Pollers {
 
     async fn run<S: Source>(&self, mapping: Arc<Mapping>, source: S, stop: CancellationToken) {
         Worker { mapping, source, tools: self.tools.clone(), stop }.run().await;
+    }
+
+    /// Reads a stream with shards.
+    async fn read_shards<S: ShardedStream>(
+        &self,
+        mapping: Arc<Mapping>,
+        stream: Result<S, SourceError>,
+        stop: CancellationToken,
+    ) {
+        match (stream, &mapping.settings.delivery) {
+            (Ok(stream), Delivery::Stream(settings)) => {
+                let (settings, tools) = (settings.clone(), self.tools.clone());
+                Follower::new(mapping, settings, stream, &self.store, tools, stop).run().await;
+            }
+            (Ok(_), Delivery::Queue { .. }) => {
+                mapping.note_result("PROBLEM: a stream has the settings of a queue")
+            }
+            (Err(error), _) => mapping.note_result(format!("PROBLEM: {error}")),
+        }
     }
 
     /// Reads a queue by several workers: as many calls run at once.
@@ -246,10 +278,25 @@ impl Pollers {
             tracing::warn!(mapping = %mapping.id, source = %mapping.source, %error,
                 "the consumer group of a mapping that is deleted stays");
         }
-        if let Err(error) = begun::forget(&self.store, mapping).await {
+        let forgotten = match begun::forget(&self.store, mapping).await {
+            Ok(()) => shards::forget(&self.store, mapping).await,
+            failed => failed,
+        };
+        if let Err(error) = forgotten {
             tracing::error!(mapping = %mapping.id, %error, "what was kept of a mapping's source stays");
         }
     }
+}
+
+/// Where a service is, which only a setting says.
+fn needed<'a>(
+    endpoint: Option<&'a AwsEndpoint>,
+    setting: &str,
+    service: &str,
+) -> Result<&'a AwsEndpoint, SourceError> {
+    endpoint.ok_or_else(|| {
+        SourceError::new(format_args!("the setting {setting} is missing, which says where {service} is"))
+    })
 }
 
 /// Tells functions, by events, and queues of what was given up. Other destinations are not served.

@@ -1,4 +1,5 @@
-//! What a poller asks of a source. Each kind of source is a file in `events::sources`.
+//! What a poller asks of a source. Each kind of source is a file in `events::sources`; of one with
+//! shards, each lane of a shard is one (`shards`).
 
 use std::{fmt, future::Future, time::Duration};
 
@@ -14,6 +15,11 @@ pub(crate) trait Source: Send + 'static {
 
     /// The name that it is told by to whoever hears of batches that were given up: `KinesisBatchInfo` and its like.
     const BATCH_INFO: &'static str;
+
+    /// The shard that it is, as it is told to whoever hears of batches that were given up.
+    fn shard(&self) -> &str {
+        "0"
+    }
 
     /// Reads at most `limit` records, in their order, which were not read since this source was opened. Waits for the first
     /// for `wait` at most. May be dropped: what was read then is read again.

@@ -247,8 +247,9 @@ impl<S: Source> Worker<S> {
                     tries, condition = condition.as_str(), "records were given up");
                 if let Some(destination) = &settings.on_failure {
                     let now = self.tools.clock.now();
-                    let told =
+                    let mut told =
                         failures::told(&self.mapping, S::BATCH_INFO, given_up, condition, tries, last, now);
+                    told[S::BATCH_INFO]["shardId"] = self.source.shard().into();
                     self.tell(destination, told).await?;
                 }
                 records

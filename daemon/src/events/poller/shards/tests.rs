@@ -1,0 +1,3 @@
+//! Shards that are read, without workers: the stream is a list of answers.
+
+
