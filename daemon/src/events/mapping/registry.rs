@@ -110,6 +110,24 @@ impl Mapping {
         if self.source.kind().is_queue() { "USER_INITIATED" } else { "User action" }
     }
 
+    /// Of a function `hello`, for tests.
+    #[cfg(test)]
+    pub(crate) fn example(source: &str, starting_position: super::StartingPosition) -> Self {
+        let source: SourceArn = source.parse().expect("a source");
+        let settings = MappingSettings::defaults(&source, Some(starting_position)).expect("settings");
+        let record = MappingRecord {
+            settings: settings.with(&source, &MappingChange::default()).expect("settings"),
+            function: "arn:aws:lambda:us-east-1:000000000000:function:hello".parse().expect("a function"),
+            source,
+            enabled: true,
+            state: MappingState::Enabled,
+            generation: RevisionId::random(),
+            tags: Tags::default(),
+            last_modified: OffsetDateTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000),
+        };
+        Self::of_record(MappingId(Uuid::nil()), AccountId::DEFAULT, &record)
+    }
+
     fn of_record(id: MappingId, account: AccountId, record: &MappingRecord) -> Self {
         let MappingRecord { source, function, settings, enabled, state, generation, tags, last_modified } =
             record.clone();

@@ -246,6 +246,24 @@ async fn mappings_are_listed_by_page_source_function_and_account() {
 }
 
 #[tokio::test]
+async fn only_streams_with_shards_have_batches_of_a_shard_that_run_at_once() {
+    let world = World::new().await;
+    let parallel = || MappingChange { parallelization_factor: Some(10), ..of("hello") };
+    for source in [
+        "arn:aws:kinesis:us-east-1:000000000000:stream/s",
+        "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2025-02-22T03:03:25.490",
+    ] {
+        let mapping = world.create(source, parallel()).await.unwrap();
+        let Delivery::Stream(settings) = &mapping.settings.delivery else { panic!("{mapping:?}") };
+        assert_eq!(settings.parallelization_factor, 10);
+    }
+    assert_eq!(
+        world.refusal(STREAM, parallel()).await,
+        "Unsupported ParallelizationFactor parameter for given event source mapping type."
+    );
+}
+
+#[tokio::test]
 async fn tags_are_put_on_mappings_and_taken_away() {
     let world = World::new().await;
     let created = world.create(QUEUE, of("hello")).await.unwrap();

@@ -8,8 +8,9 @@
 //!
 //! Each mapping has a keeper, which follows its changes: a worker is started for what is to be read, and stopped, after the
 //! call that it makes, when the mapping changes. A record is the source's until it is through ([`source::Source`]), so that
-//! whatever ends a worker, nothing is lost and what was under way comes again. What a source does not keep itself, [`shards`] does. Nothing that comes later in a stream is told
-//! to be through before what comes earlier ([`pieces`]). While the daemon drains, workers wait.
+//! whatever ends a worker, nothing is lost and what was under way comes again. What a source does not keep itself, [`shards`]
+//! does. Nothing that comes later in a stream is told to be through before what comes earlier ([`pieces`]). While the daemon
+//! drains, workers wait.
 
 mod backoff;
 mod begun;
@@ -172,7 +173,7 @@ impl Pollers {
             }
             SourceKind::DynamoDb => {
                 let stream = needed(self.endpoints.aws.dynamodb.as_ref(), "dynamodb_endpoint", "DynamoDB")
-                    .and_then(|endpoint| TableStream::new(endpoint, &mapping.source));
+                    .and_then(|endpoint| TableStream::new(endpoint, Arc::clone(&mapping)));
                 self.read_shards(mapping, stream, stop).await;
             }
             // Refused when they are mapped.

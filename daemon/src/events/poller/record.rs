@@ -10,7 +10,7 @@ pub(crate) struct Record {
     pub(crate) id: String,
     /// As the function sees it.
     pub(crate) event: Value,
-    /// As filters see it.
+    /// As filters see it. Where there are none it may be null.
     pub(crate) seen: Value,
     /// When it came to the source, as far as that is known.
     pub(crate) arrived: Option<OffsetDateTime>,

@@ -1,6 +1,6 @@
 //! The streams of DynamoDB's tables.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodbstreams::{
     Client,
@@ -15,7 +15,7 @@ use super::aws;
 use crate::{
     aws_services::AwsEndpoint,
     events::{
-        mapping::SourceArn,
+        mapping::Mapping,
         poller::{
             record::Record,
             shards::stream::{Keyed, Listing, Page, Place, ReadError, Shard, ShardId, ShardedStream},
@@ -34,16 +34,17 @@ const SHARDS_MAX: usize = 10_000;
 #[derive(Clone, Debug)]
 pub(crate) struct TableStream {
     client: Client,
-    arn: SourceArn,
+    mapping: Arc<Mapping>,
 }
 
 impl TableStream {
-    pub(crate) fn new(endpoint: &AwsEndpoint, arn: &SourceArn) -> Result<Self, SourceError> {
+    pub(crate) fn new(endpoint: &AwsEndpoint, mapping: Arc<Mapping>) -> Result<Self, SourceError> {
+        let arn = &mapping.source;
         let config = endpoint.sdk_config(arn.account(), arn.region().as_str()).map_err(SourceError::new)?;
         // How often a shard is read is decided by whoever reads it.
         let config =
             aws_sdk_dynamodbstreams::config::Builder::from(&config).retry_config(RetryConfig::disabled());
-        Ok(Self { client: Client::from_conf(config.build()), arn: arn.clone() })
+        Ok(Self { client: Client::from_conf(config.build()), mapping })
     }
 
     fn record(&self, record: TableRecord) -> Result<Keyed, SourceError> {
@@ -73,15 +74,16 @@ impl TableStream {
             "eventName": record.event_name.map(|name| name.as_str().to_owned()),
             "eventVersion": record.event_version.unwrap_or_else(|| "1.1".to_owned()),
             "eventSource": "aws:dynamodb",
-            "awsRegion": self.arn.region().as_str(),
+            "awsRegion": self.mapping.source.region().as_str(),
             "dynamodb": dynamodb,
-            "eventSourceARN": self.arn.to_string(),
+            "eventSourceARN": self.mapping.source.to_string(),
         });
         // That an item has outlived its time is told by who has removed it.
         if let Some(identity) = record.user_identity {
             event["userIdentity"] = json!({ "type": identity.r#type, "principalId": identity.principal_id });
         }
-        Ok(Keyed { key, record: Record::new(sequence, event.clone(), event, arrived) })
+        let seen = if self.mapping.settings.filters.is_empty() { Value::Null } else { event.clone() };
+        Ok(Keyed { key, record: Record::new(sequence, event, seen, arrived) })
     }
 }
 
@@ -96,7 +98,7 @@ impl ShardedStream for TableStream {
         let mut shards = Vec::new();
         let mut after = None;
         loop {
-            let asking = self.client.describe_stream().stream_arn(self.arn.to_string());
+            let asking = self.client.describe_stream().stream_arn(self.mapping.source.to_string());
             let described = asking.set_exclusive_start_shard_id(after.take()).send().await.map_err(failed)?;
             let Some(stream) = described.stream_description else { break };
             let listed = stream.shards.unwrap_or_default();
@@ -122,8 +124,11 @@ impl ShardedStream for TableStream {
     }
 
     async fn iterator(&self, shard: &ShardId, place: &Place) -> Result<String, ReadError> {
-        let asking =
-            self.client.get_shard_iterator().stream_arn(self.arn.to_string()).shard_id(shard.as_str());
+        let asking = self
+            .client
+            .get_shard_iterator()
+            .stream_arn(self.mapping.source.to_string())
+            .shard_id(shard.as_str());
         let asking = match place {
             Place::Oldest | Place::Since(_) => asking.shard_iterator_type(ShardIteratorType::TrimHorizon),
             Place::After(sequence) => {
@@ -182,5 +187,54 @@ fn attribute(value: AttributeValue) -> Value {
         AttributeValue::Ss(texts) => json!({ "SS": texts }),
         // A type that is newer than this client.
         _ => json!({}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodbstreams::primitives::Blob;
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_dynamodb_writes_them() {
+        let bytes = || Blob::new([0xff, 0xff]);
+        let values = HashMap::from([
+            ("b".to_owned(), AttributeValue::B(bytes())),
+            ("bs".to_owned(), AttributeValue::Bs(vec![bytes()])),
+            ("n".to_owned(), AttributeValue::N("12.50".to_owned())),
+            ("ns".to_owned(), AttributeValue::Ns(vec!["1".to_owned()])),
+            ("ss".to_owned(), AttributeValue::Ss(vec!["x".to_owned()])),
+            ("bool".to_owned(), AttributeValue::Bool(false)),
+            ("null".to_owned(), AttributeValue::Null(true)),
+            (
+                "m".to_owned(),
+                AttributeValue::M(HashMap::from([(
+                    "l".to_owned(),
+                    AttributeValue::L(vec![AttributeValue::S("y".to_owned())]),
+                )])),
+            ),
+        ]);
+        assert_eq!(
+            attributes(values),
+            json!({
+                "b": { "B": "//8=" },
+                "bs": { "BS": ["//8="] },
+                "n": { "N": "12.50" },
+                "ns": { "NS": ["1"] },
+                "ss": { "SS": ["x"] },
+                "bool": { "BOOL": false },
+                "null": { "NULL": true },
+                "m": { "M": { "l": { "L": [{ "S": "y" }] } } },
+            })
+        );
+    }
+
+    #[test]
+    fn a_time_in_whole_seconds_is_a_whole_number() {
+        let moment = OffsetDateTime::from_unix_timestamp(1_479_499_740).unwrap();
+        assert_eq!(seconds(moment).to_string(), "1479499740");
+        assert_eq!(seconds(moment + Duration::from_millis(500)).to_string(), "1479499740.5");
     }
 }

@@ -77,12 +77,8 @@ impl KinesisStream {
             "awsRegion": arn.region().as_str(),
             "eventSourceARN": arn.to_string(),
         });
-        // Patterns are about what was sent, beside what is around it.
-        let mut seen = event.clone();
-        if let Value::Object(members) = event["kinesis"].clone() {
-            seen.as_object_mut().into_iter().for_each(|seen| seen.extend(members.clone()));
-        }
-        seen["data"] = seen_by_patterns(&String::from_utf8_lossy(data.as_ref()));
+        let seen =
+            if self.mapping.settings.filters.is_empty() { Value::Null } else { seen(&event, data.as_ref()) };
         Keyed { key, record: Record::new(sequence_number, event, seen, arrived) }
     }
 }
@@ -155,6 +151,16 @@ impl ShardedStream for KinesisStream {
         let records = read.records.into_iter().map(|record| self.record(shard, role, record)).collect();
         Ok(Page { records, next: read.next_shard_iterator })
     }
+}
+
+/// What patterns are about: what was sent, beside what is around it.
+fn seen(event: &Value, data: &[u8]) -> Value {
+    let mut seen = event.clone();
+    if let (Some(seen), Some(members)) = (seen.as_object_mut(), event["kinesis"].as_object()) {
+        seen.extend(members.clone());
+    }
+    seen["data"] = seen_by_patterns(&String::from_utf8_lossy(data));
+    seen
 }
 
 fn read_error<E: ProvideErrorMetadata + std::error::Error + 'static>(error: SdkError<E>) -> ReadError {

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use aws_sdk_sqs::{
     Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     types::{DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
+use super::aws;
 use crate::{
     aws_services::AwsEndpoint,
     events::{
@@ -68,12 +69,7 @@ impl Queue {
         error: SdkError<E>,
     ) -> SourceError {
         self.url = None;
-        match (error.code(), error.message()) {
-            (Some(code), message) => {
-                SourceError::new(format_args!("SQS: {code}: {}", message.unwrap_or_default()))
-            }
-            (None, _) => SourceError::new(format_args!("SQS: {}", DisplayErrorContext(&error))),
-        }
+        aws::failed("SQS", &error)
     }
 
     fn record(&self, message: Message) -> Option<Record> {

@@ -42,14 +42,14 @@ mod tests {
     fn children_wait_for_all_their_parents_but_not_for_those_that_are_gone() {
         // 1 was split into 2 and 3, which were merged into 4; 0 is gone.
         let listed = [shard(1, &[0]), shard(2, &[1]), shard(3, &[1]), shard(4, &[2, 3])];
-        let readable = |through: &[usize]| {
-            ids(super::readable(&listed, |shard| through.iter().any(|number| id(*number) == *shard)))
+        let next = |through: &[usize]| {
+            ids(readable(&listed, |shard| through.iter().any(|number| id(*number) == *shard)))
         };
-        assert_eq!(readable(&[]), [id(1)]);
-        assert_eq!(readable(&[1]), [id(2), id(3)]);
-        assert_eq!(readable(&[1, 2]), [id(3)]);
-        assert_eq!(readable(&[1, 2, 3]), [id(4)]);
-        assert!(readable(&[1, 2, 3, 4]).is_empty());
+        assert_eq!(next(&[]), [id(1)]);
+        assert_eq!(next(&[1]), [id(2), id(3)]);
+        assert_eq!(next(&[1, 2]), [id(3)]);
+        assert_eq!(next(&[1, 2, 3]), [id(4)]);
+        assert!(next(&[1, 2, 3, 4]).is_empty());
     }
 
     proptest! {

@@ -44,7 +44,8 @@ impl<S: ShardedStream> ShardWorker<S> {
             Some(Checkpoint::Through) => return true,
         };
         let passed_over = match self.from {
-            Start::Since(moment) if !S::FINDS_TIMES => Some(moment),
+            // Times of records may be cut to whole seconds.
+            Start::Since(moment) if !S::FINDS_TIMES => moment.replace_nanosecond(0).ok(),
             _ => None,
         };
         // Ends the reader and the workers when any of them has ended, and when the shard is through.
