@@ -1,4 +1,4 @@
-//! AWS's services beside Lambda for one test: moto's server, and its queues.
+//! AWS's services beside Lambda for one test: moto's server, and its queues and tables.
 
 use std::{
     net::TcpListener,
@@ -34,6 +34,12 @@ impl Moto {
         eventually("moto answers", async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok())
             .await;
         moto
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// What thawd finds it by.
@@ -74,9 +80,42 @@ impl Moto {
         serde_json::from_str(message["Messages"][0]["Body"].as_str()?).ok()
     }
 
+    /// Makes a table whose items have the key `id`, and gives the ARN of its stream.
+    pub async fn make_table(&self, name: &str) -> String {
+        let arguments = [
+            "dynamodb",
+            "create-table",
+            "--table-name",
+            name,
+            "--attribute-definitions",
+            "AttributeName=id,AttributeType=S",
+            "--key-schema",
+            "AttributeName=id,KeyType=HASH",
+            "--billing-mode",
+            "PAY_PER_REQUEST",
+            "--stream-specification",
+            "StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES",
+        ];
+        let made = self.aws(&arguments).await;
+        made["TableDescription"]["LatestStreamArn"].as_str().expect("an ARN").to_owned()
+    }
+
+    /// Puts items into a table, one after another, at most 25.
+    pub async fn put_items(&self, table: &str, items: &[Value]) {
+        let requests: Vec<Value> =
+            items.iter().map(|item| serde_json::json!({ "PutRequest": { "Item": item } })).collect();
+        let requests = serde_json::json!({ table: requests }).to_string();
+        self.aws(&["dynamodb", "batch-write-item", "--request-items", &requests]).await;
+    }
+
     async fn sqs(&self, arguments: &[&str]) -> Value {
+        self.aws(&[&["sqs"], arguments].concat()).await
+    }
+
+    /// Runs the AWS command line.
+    pub async fn aws(&self, arguments: &[&str]) -> Value {
         let output = tokio::process::Command::new(programs::aws_clients().join("venv/bin/aws"))
-            .args(["--endpoint-url", &self.url(), "--region", "us-east-1", "--output", "json", "sqs"])
+            .args(["--endpoint-url", &self.url(), "--region", "us-east-1", "--output", "json"])
             .args(arguments)
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
