@@ -141,7 +141,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         None => Credentials::development(),
     };
     let verifier = Arc::new(Verifier::new(credentials, region.as_str()));
-    let endpoints = Endpoints { redis_url: config.redis_url.clone(), aws: aws_endpoints(&config)? };
+    let endpoints = Endpoints {
+        redis_url: config.redis_url.clone(),
+        nats: config.nats_url.as_deref().map(str::parse).transpose()?,
+        aws: aws_endpoints(&config)?,
+    };
     // Bound before anything is made, so that a port that is taken is told at once.
     let aws_listener = match config.aws_address() {
         Some(address) => Some(Listener::bind(address).await?),

@@ -4,14 +4,20 @@ import json
 import time
 
 
+def contents(record):
+    """What a record is named by, and what it says."""
+    if record["eventSource"] == "redis":
+        return record["redis"]["id"], record["redis"]["fields"]
+    if record["eventSource"] == "nats":
+        return record["nats"]["sequence"], json.loads(record["nats"]["data"])
+    return record["messageId"], json.loads(record["body"])
+
+
 def handler(event, context):
     failures = []
     names = []
     for record in event["Records"]:
-        if record["eventSource"] == "redis":
-            identifier, fields = record["redis"]["id"], record["redis"]["fields"]
-        else:
-            identifier, fields = record["messageId"], json.loads(record["body"])
+        identifier, fields = contents(record)
         names.append(fields["name"])
         if fields.get("slow"):
             print("slow", fields["name"], flush=True)
@@ -25,6 +31,6 @@ def handler(event, context):
     # After what can fail: only what is printed here has succeeded.
     failed = {failure["itemIdentifier"] for failure in failures}
     for record, name in zip(event["Records"], names):
-        if (record.get("messageId") or record["redis"]["id"]) not in failed:
+        if contents(record)[0] not in failed:
             print("done", name)
     return {"batchItemFailures": failures}

@@ -11,6 +11,7 @@ use std::{
 use tracing_subscriber::EnvFilter;
 
 use super::{AWS_LISTEN_NONE, Config, ConfigError, Origins};
+use crate::events::NatsAddress;
 
 /// `sun_path` has 108 bytes, the last of which is a zero.
 const SOCKET_PATH_MAX_BYTES: usize = 107;
@@ -128,12 +129,8 @@ impl Check<'_> {
         self.credentials("kinesis_credentials", config.kinesis_credentials.as_deref())?;
         self.service("dynamodb_endpoint", config.dynamodb_endpoint.as_deref())?;
         self.credentials("dynamodb_credentials", config.dynamodb_credentials.as_deref())?;
-        if let Some(url) = &config.nats_url
-            && !url.parse::<http::Uri>().is_ok_and(|url| url.scheme_str() == Some("nats") && has_host(&url))
-        {
-            let problem =
-                "is not an address of NATS; give nats://HOST:PORT or nats://USER:PASSWORD@HOST:PORT";
-            return Err(self.refused("nats_url", problem.to_owned()));
+        if let Some(Err(problem)) = config.nats_url.as_ref().map(|url| url.parse::<NatsAddress>()) {
+            return Err(self.refused("nats_url", problem.to_string()));
         }
         match &self.config.redis_url {
             Some(url) if redis::Client::open(url.as_str()).is_err() => Err(self.refused(

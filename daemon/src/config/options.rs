@@ -100,7 +100,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "THAW_DYNAMODB_CREDENTIALS")]
     pub(super) dynamodb_credentials: Option<PathBuf>,
 
-    /// NATS whose streams feed functions: nats://[USER:PASSWORD@]HOST:PORT [default: none]
+    /// NATS whose streams feed functions: nats://[USER:PASSWORD@]HOST:PORT, or tls://… [default: none]
     #[arg(long, value_name = "URL", env = "THAW_NATS_URL", hide_env_values = true)]
     pub(super) nats_url: Option<String>,
 

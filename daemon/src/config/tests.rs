@@ -234,10 +234,10 @@ fn an_address_of_redis_is_checked_and_its_password_is_not_told() {
 
 #[test]
 fn an_address_of_nats_is_checked_and_its_password_is_not_told() {
-    for url in ["nats://127.0.0.1:4222", "nats://u:secret@[::1]:4222"] {
+    for url in ["nats://127.0.0.1:4222", "nats://u:secret@[::1]:4222", "tls://secret@nats.example.com"] {
         assert!(with_flags(&["--nats-url", url]).is_ok(), "{url}");
     }
-    for url in ["127.0.0.1:4222", "http://u:secret@h", "nats://u:secret@", "nats://"] {
+    for url in ["127.0.0.1:4222", "ws://u:secret@h", "nats://u:secret@", "nats://", "nats://u:secret@h:x"] {
         let error = refusal(&["--nats-url", url]);
         assert!(error.starts_with("nats_url: is not an address") && !error.contains("secret"), "{error}");
     }

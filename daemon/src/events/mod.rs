@@ -8,3 +8,5 @@ pub mod pattern;
 pub mod poller;
 pub mod schedules;
 mod sources;
+
+pub use self::sources::nats::{InvalidNatsAddress, NatsAddress};

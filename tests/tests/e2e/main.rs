@@ -29,6 +29,7 @@ mod isolation;
 mod keep_alive;
 mod layers;
 mod logs;
+mod nats;
 mod packages;
 mod provided;
 mod provisioned;

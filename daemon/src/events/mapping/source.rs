@@ -34,10 +34,9 @@ impl SourceKind {
     /// What it is, if it can be named and is not read yet.
     pub(super) fn not_served(self) -> Option<&'static str> {
         match self {
-            Self::Sqs | Self::SqsFifo | Self::Redis => None,
+            Self::Sqs | Self::SqsFifo | Self::Redis | Self::Nats => None,
             Self::Kinesis => Some("streams of Kinesis"),
             Self::DynamoDb => Some("streams of DynamoDB's tables"),
-            Self::Nats => Some("streams of NATS"),
         }
     }
 

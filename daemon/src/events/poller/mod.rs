@@ -30,12 +30,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::failures::Failures;
 use self::{
     backoff::Backoff,
-    source::{Source, SourceError},
+    source::{Positioned, Source, SourceError},
     worker::{Tools, Worker},
 };
 use super::{
-    mapping::{Delivery, Mapping, MappingId, MappingRegistry, MappingState, SourceArn, SourceKind},
-    sources::{redis::RedisStream, sqs::Queue},
+    mapping::{
+        Delivery, Mapping, MappingId, MappingRegistry, MappingState, SourceArn, SourceKind, StartingPosition,
+    },
+    sources::{
+        nats::{NatsAddress, NatsStream},
+        redis::RedisStream,
+        sqs::Queue,
+    },
 };
 use crate::{
     aws_services::{AwsEndpoint, AwsEndpoints},
@@ -58,6 +64,8 @@ const QUEUE_WORKERS_MAX: u32 = 50;
 pub struct Endpoints {
     /// Redis, with its password if it has one.
     pub redis_url: Option<String>,
+    /// NATS, with what it is asked with.
+    pub nats: Option<NatsAddress>,
     /// Services of AWS.
     pub aws: AwsEndpoints,
 }
@@ -65,7 +73,11 @@ pub struct Endpoints {
 impl std::fmt::Debug for Endpoints {
     /// Without passwords.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoints").field("redis", &self.redis_url.is_some()).field("aws", &self.aws).finish()
+        f.debug_struct("Endpoints")
+            .field("redis", &self.redis_url.is_some())
+            .field("nats", &self.nats)
+            .field("aws", &self.aws)
+            .finish()
     }
 }
 
@@ -156,14 +168,11 @@ impl Pollers {
     /// Reads a mapping's source until `stop`.
     async fn work(self, mapping: Arc<Mapping>, stop: CancellationToken) {
         match mapping.source.kind() {
-            SourceKind::Redis => {
-                if let Some(source) = self.begun(&mapping, &stop).await {
-                    self.run(mapping, source, stop).await;
-                }
-            }
+            SourceKind::Redis => self.read_stream(mapping, stop, Self::redis).await,
+            SourceKind::Nats => self.read_stream(mapping, stop, Self::nats).await,
             SourceKind::Sqs | SourceKind::SqsFifo => self.read_queue(mapping, stop).await,
             // Refused when they are mapped.
-            SourceKind::Kinesis | SourceKind::DynamoDb | SourceKind::Nats => {
+            SourceKind::Kinesis | SourceKind::DynamoDb => {
                 mapping.note_result("PROBLEM: thawd does not read sources of this kind yet");
             }
         }
@@ -197,27 +206,27 @@ impl Pollers {
         workers.wait().await;
     }
 
-    /// A stream of Redis with its group, as soon as it can be had.
-    async fn begun(&self, mapping: &Arc<Mapping>, stop: &CancellationToken) -> Option<RedisStream> {
+    /// Reads a stream that keeps how far it was read, as soon as it can be had.
+    async fn read_stream<S: Positioned>(self, mapping: Arc<Mapping>, stop: CancellationToken, open: Open<S>) {
         let mut backoff = Backoff::new();
         loop {
-            match self.begin(mapping).await {
-                Ok(source) => return Some(source),
+            match self.begin(&mapping, open).await {
+                Ok(source) => return self.run(mapping, source, stop).await,
                 Err(error) => {
                     tracing::warn!(mapping = %mapping.id, source = %mapping.source, %error,
                         "an event source can't be read");
                     mapping.note_result(format!("PROBLEM: {error}"));
                 }
             }
-            if !backoff.pause(stop).await {
-                return None;
+            if !backoff.pause(&stop).await {
+                return;
             }
         }
     }
 
-    async fn begin(&self, mapping: &Arc<Mapping>) -> Result<RedisStream, SourceError> {
+    async fn begin<S: Positioned>(&self, mapping: &Mapping, open: Open<S>) -> Result<S, SourceError> {
         let has_begun = begun::has_begun(&self.store, mapping).map_err(SourceError::new)?;
-        let mut source = self.redis(mapping, has_begun)?;
+        let mut source = open(self, mapping, has_begun)?;
         source.begin().await?;
         if !has_begun {
             begun::note(&self.store, mapping).await.map_err(SourceError::new)?;
@@ -229,26 +238,45 @@ impl Pollers {
         let url = self.endpoints.redis_url.as_deref();
         let url = url
             .ok_or_else(|| SourceError::new("the setting redis_url is missing, which says where Redis is"))?;
-        match &mapping.settings.delivery {
-            Delivery::Stream(settings) => {
-                Ok(RedisStream::new(url, mapping, settings.starting_position, has_begun))
-            }
-            Delivery::Queue { .. } => Err(SourceError::new("a stream has the settings of a queue")),
-        }
+        Ok(RedisStream::new(url, mapping, beginning(mapping)?, has_begun))
+    }
+
+    fn nats(&self, mapping: &Mapping, has_begun: bool) -> Result<NatsStream, SourceError> {
+        let address = self.endpoints.nats.as_ref();
+        let address = address
+            .ok_or_else(|| SourceError::new("the setting nats_url is missing, which says where NATS is"))?;
+        Ok(NatsStream::new(address, mapping, beginning(mapping)?, has_begun))
     }
 
     /// Removes what a mapping that goes has left in its source. If that does not answer, it is left there.
     async fn forget(&self, mapping: &Arc<Mapping>) {
-        if mapping.source.kind() == SourceKind::Redis
-            && let Ok(mut source) = self.redis(mapping, true)
-            && let Err(error) = source.forget().await
-        {
+        let forgotten = match mapping.source.kind() {
+            SourceKind::Redis => self.forget_in(mapping, Self::redis).await,
+            SourceKind::Nats => self.forget_in(mapping, Self::nats).await,
+            _ => Ok(()),
+        };
+        if let Err(error) = forgotten {
             tracing::warn!(mapping = %mapping.id, source = %mapping.source, %error,
-                "the consumer group of a mapping that is deleted stays");
+                "what a mapping that is deleted has in its source stays there");
         }
         if let Err(error) = begun::forget(&self.store, mapping).await {
             tracing::error!(mapping = %mapping.id, %error, "what was kept of a mapping's source stays");
         }
+    }
+
+    async fn forget_in<S: Positioned>(&self, mapping: &Mapping, open: Open<S>) -> Result<(), SourceError> {
+        open(self, mapping, true)?.forget().await
+    }
+}
+
+/// How a stream of a mapping is opened; the last says whether it was begun before.
+type Open<S> = fn(&Pollers, &Mapping, bool) -> Result<S, SourceError>;
+
+/// Where a stream is read from at first.
+fn beginning(mapping: &Mapping) -> Result<StartingPosition, SourceError> {
+    match &mapping.settings.delivery {
+        Delivery::Stream(settings) => Ok(settings.starting_position),
+        Delivery::Queue { .. } => Err(SourceError::new("a stream has the settings of a queue")),
     }
 }
 

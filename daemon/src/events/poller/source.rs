@@ -27,6 +27,15 @@ pub(crate) trait Source: Send + 'static {
     fn done(&mut self, records: &[Record]) -> impl Future<Output = Result<(), SourceError>> + Send;
 }
 
+/// A source that keeps by itself how far a mapping has read it: a consumer group, a durable consumer.
+pub(crate) trait Positioned: Source {
+    /// Makes what is the mapping's own there, if it is not there. After that nothing that comes is missed.
+    fn begin(&mut self) -> impl Future<Output = Result<(), SourceError>> + Send;
+
+    /// Removes it.
+    fn forget(&mut self) -> impl Future<Output = Result<(), SourceError>> + Send;
+}
+
 /// A source that does not answer, or not as it should. It may come back.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -1,4 +1,5 @@
 //! The kinds of sources, a file each. All are behind `poller::source::Source`.
 
+pub(super) mod nats;
 pub(super) mod redis;
 pub(super) mod sqs;
