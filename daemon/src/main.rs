@@ -133,7 +133,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     )
     .await?;
     let schedules = Schedules::open(store.clone(), registry.clone(), Arc::clone(&clock))?;
-    let mappings = MappingRegistry::open(store.clone(), registry.clone(), Arc::clone(&clock))?;
     let logs = LogStore::open(config.data_dir.join("logs"), LogSettings::from(&config), Arc::clone(&clock))?;
 
     let credentials = match &config.aws_credentials {
@@ -146,6 +145,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         nats: config.nats_url.as_deref().map(str::parse).transpose()?,
         aws: aws_endpoints(&config)?,
     };
+    let mappings = MappingRegistry::open(
+        store.clone(),
+        registry.clone(),
+        Arc::new(endpoints.clone()),
+        Arc::clone(&clock),
+    )?;
     // Bound before anything is made, so that a port that is taken is told at once.
     let aws_listener = match config.aws_address() {
         Some(address) => Some(Listener::bind(address).await?),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{programs, wait::eventually};
 
-/// A server on loopback, whose account is thawd's. It ends with this, and forgets everything.
+/// A server on loopback, whose account is thawd's if it has one. It ends with this, and forgets everything.
 #[derive(Debug)]
 pub struct Moto {
     child: Child,
@@ -19,12 +19,21 @@ pub struct Moto {
 impl Moto {
     /// Starts a server.
     pub async fn start() -> Self {
+        Self::begin(Some("000000000000")).await
+    }
+
+    /// Starts a server that has several accounts: 123456789012, and that of each role that somebody assumes.
+    pub async fn start_with_accounts() -> Self {
+        Self::begin(None).await
+    }
+
+    async fn begin(only_account: Option<&str>) -> Self {
         // The system's choice, and free a moment ago: moto can't be handed a socket.
         let port =
             TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
         let child = Command::new(programs::aws_clients().join("moto/bin/moto_server"))
             .args(["--host", "127.0.0.1", "--port", &port.to_string()])
-            .env("MOTO_ACCOUNT_ID", "000000000000")
+            .envs(only_account.map(|account| ("MOTO_ACCOUNT_ID", account)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -42,9 +51,14 @@ impl Moto {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Makes a queue and gives its URL. It hides messages for a second.
+    /// Makes a queue with attributes that are true, and gives its URL. It hides messages for as long as functions of tests run.
     pub async fn make_queue(&self, name: &str, attributes: &[&str]) -> String {
-        let mut settings = serde_json::json!({ "VisibilityTimeout": "1" });
+        self.make_queue_that_hides(name, 30, attributes).await
+    }
+
+    /// The same for so many seconds.
+    pub async fn make_queue_that_hides(&self, name: &str, seconds: u32, attributes: &[&str]) -> String {
+        let mut settings = serde_json::json!({ "VisibilityTimeout": seconds.to_string() });
         for attribute in attributes {
             settings[*attribute] = "true".into();
         }

@@ -164,6 +164,7 @@ impl From<MappingError> for Refusal {
             MappingError::Exists { .. } => status(Code::AlreadyExists, "RESOURCE_CONFLICT", message),
             MappingError::InUse { .. } => status(Code::FailedPrecondition, "RESOURCE_IN_USE", message),
             MappingError::TooMany { .. } => invalid("event_source_arn", message),
+            MappingError::SourceSilent { .. } => status(Code::Unavailable, "SERVICE", message),
             MappingError::Store(error) => return error.into(),
             MappingError::Interrupted => status(Code::Unavailable, "DRAINING", message),
         })

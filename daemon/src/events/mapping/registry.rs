@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::{
-    CreateMapping, MappingChange, MappingError, MappingSettings, MappingState, SourceArn,
+    CreateMapping, MappingChange, MappingError, MappingSettings, MappingState, SourceArn, Sources,
     record::{self, MappingRecord},
 };
 use crate::{
@@ -147,6 +147,7 @@ pub struct MappingRegistry(Arc<Shared>);
 struct Shared {
     store: Store,
     functions: FunctionRegistry,
+    sources: Arc<dyn Sources>,
     clock: SharedClock,
     index: RwLock<Index>,
     /// Held while anything is changed. Changes are rare, and duplicates are looked for among all.
@@ -168,7 +169,12 @@ impl MappingRegistry {
     ///
     /// # Errors
     /// The store can't be read, or holds a record that this program does not understand.
-    pub fn open(store: Store, functions: FunctionRegistry, clock: SharedClock) -> Result<Self, StoreError> {
+    pub fn open(
+        store: Store,
+        functions: FunctionRegistry,
+        sources: Arc<dyn Sources>,
+        clock: SharedClock,
+    ) -> Result<Self, StoreError> {
         let mut index = Index::new();
         for stored in store.scan_all::<MappingRecord>("") {
             let stored = stored?;
@@ -183,6 +189,7 @@ impl MappingRegistry {
         Ok(Self(Arc::new(Shared {
             store,
             functions,
+            sources,
             clock,
             index: RwLock::new(index),
             gate: tokio::sync::Mutex::default(),
@@ -194,8 +201,8 @@ impl MappingRegistry {
     /// Creates a mapping of an account.
     ///
     /// # Errors
-    /// The function does not exist; the source is not of this account and region; something of the settings is refused;
-    /// the function is mapped to this source already.
+    /// The function does not exist; the source is not of this account and region, is not there, does not answer or can't
+    /// feed this function; something of the settings is refused; the function is mapped to this source already.
     pub async fn create(
         &self,
         account: AccountId,
@@ -206,6 +213,9 @@ impl MappingRegistry {
         let settings = defaults.with(&source, &change)?;
         let function = self.function(account, change.function.as_ref())?;
         self.check_source(account, &source)?;
+        // Before it is asked: whoever maps twice hears that rather than what the source says.
+        self.check_new(account, &source, &function)?;
+        self.look_at(account, &source, &function).await?;
         let registry = self.clone();
         self.run(async move {
             let _gate = registry.0.gate.lock().await;
@@ -401,7 +411,8 @@ impl MappingRegistry {
         let reference = reference.ok_or_else(|| invalid("FunctionName is missing."))?;
         let functions = self.0.functions.of(account);
         let arn = reference.arn_for(functions.region(), account);
-        if arn.account != account || functions.resolve(reference, None).is_err() {
+        // By its ARN: a name alone would be looked for in the account that functions have if nobody says.
+        if arn.account != account || functions.resolve(&arn.clone().into(), None).is_err() {
             return Err(invalid("Function does not exist"));
         }
         Ok(arn)
@@ -420,6 +431,18 @@ impl MappingRegistry {
             return invalid(format!("The event source must be of this account ({account}): {source}"));
         }
         Ok(())
+    }
+
+    async fn look_at(
+        &self,
+        account: AccountId,
+        source: &SourceArn,
+        function: &FunctionArn,
+    ) -> Result<(), MappingError> {
+        let found = self.0.functions.of(account).resolve(&function.clone().into(), None);
+        // It was there a moment ago.
+        let found = found.map_err(|_| InvalidField::new("function_name", "Function does not exist"))?;
+        self.0.sources.look_at(source, found.settings.timeout.get()).await
     }
 
     fn check_new(

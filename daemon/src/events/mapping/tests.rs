@@ -7,6 +7,7 @@ use zip::{ZipWriter, write::SimpleFileOptions};
 use super::*;
 use crate::{
     clock::FixedClock,
+    events::poller::Endpoints,
     functions::{
         CreateFunction, FunctionRegistry, PackageLimits, PackageStore, RegistryOptions, Settings, Tags,
     },
@@ -55,7 +56,9 @@ impl World {
         let options = RegistryOptions::default();
         let functions =
             FunctionRegistry::open(store.clone(), packages, clock.clone(), options).await.unwrap();
-        let mappings = MappingRegistry::open(store.clone(), functions.clone(), clock.clone()).unwrap();
+        let sources = Arc::new(Endpoints::default());
+        let mappings =
+            MappingRegistry::open(store.clone(), functions.clone(), sources, clock.clone()).unwrap();
         Self { directory, store, functions, mappings, clock }
     }
 
