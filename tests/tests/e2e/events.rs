@@ -264,7 +264,7 @@ async fn events_that_were_accepted_outlive_any_number_of_kills() {
             accepted.extend(ids.unwrap());
         }
         if round < kills {
-            world.restart().await;
+            world.restart_after_kill().await;
         }
     }
     assert!(!accepted.is_empty());

@@ -10,7 +10,7 @@ use thaw_proto::v1::{
 };
 use thaw_tests::{functions::NewFunction, nats::Nats, wait::eventually, world::World};
 
-use crate::event_sources::printed;
+use crate::event_sources::{GivenUp, any_moment, kills, printed};
 
 /// A daemon with a NATS that has a stream, and a function that prints which messages it has processed.
 struct Fed {
@@ -273,6 +273,45 @@ async fn a_kill_in_the_middle_of_a_batch_loses_nothing_and_overtakes_nothing() {
     fed.publish("c").await;
     fed.world.restart().await;
     assert_eq!(fed.processed(4).await, ["a", "slow", "b", "c"]);
+    fed.nothing_pending().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_outlive_any_number_of_kills_of_thawd_and_of_nats() {
+    let mut fed = Fed::new().await;
+    let given_up = GivenUp::new(&fed.world).await;
+    fed.map(EventSourceSettings {
+        batch_size: Some(3),
+        maximum_retry_attempts: Some(0),
+        on_failure: Some(given_up.arn.clone()),
+        ..settings()
+    })
+    .await;
+    let mut last = 0;
+    for round in 0..=kills() {
+        for number in 0..12 {
+            let data = json!({ "name": format!("{round}-{number}"), "slow": "0.1", "bad": true });
+            last = fed.nats.publish(SUBJECT, &data).await;
+        }
+        if round < kills() {
+            any_moment().await;
+            if round % 2 == 0 {
+                fed.world.daemon().crash();
+                fed.world.restart_after_kill().await;
+            } else {
+                fed.nats.crash();
+                fed.nats.begin().await;
+            }
+        }
+    }
+    eventually("every message is through", async || {
+        let batches = given_up.batches(&fed.world, "NatsStreamBatchInfo").await;
+        let number = |text: &String| text.parse::<u64>().expect("a number");
+        let through =
+            |at: u64| batches.iter().any(|(first, last)| (number(first)..=number(last)).contains(&at));
+        (1..=last).all(through).then_some(())
+    })
+    .await;
     fed.nothing_pending().await;
 }
 
