@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_nats::{
-    Client, HeaderMap,
+    Client, ConnectOptions, HeaderMap,
     jetstream::{self, consumer::Info, stream},
 };
 use serde_json::Value;
@@ -26,13 +26,20 @@ pub struct Nats {
     /// What the server has chosen at its first start.
     port: Mutex<Option<u16>>,
     child: Mutex<Option<Child>>,
+    /// Who may use it, if not everybody: a user and his password.
+    login: Option<(&'static str, &'static str)>,
 }
 
 impl Nats {
-    /// Starts a server.
+    /// Starts a server that everybody may use.
     pub async fn start() -> Self {
+        Self::start_for(None).await
+    }
+
+    /// Starts a server for a user with a password, or for everybody.
+    pub async fn start_for(login: Option<(&'static str, &'static str)>) -> Self {
         let directory = tempfile::Builder::new().prefix("nats-").tempdir().expect("a directory");
-        let nats = Self { directory, port: Mutex::new(None), child: Mutex::new(None) };
+        let nats = Self { directory, port: Mutex::new(None), child: Mutex::new(None), login };
         nats.begin().await;
         nats
     }
@@ -48,6 +55,7 @@ impl Nats {
             .arg(self.directory.path())
             .arg("--ports_file_dir")
             .arg(self.directory.path())
+            .args(self.login.iter().flat_map(|(user, password)| ["--user", user, "--pass", password]))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -58,7 +66,7 @@ impl Nats {
         let port = eventually("nats-server tells its port", async || chosen(&ports)).await;
         *self.port.lock().unwrap_or_else(PoisonError::into_inner) = Some(port);
         eventually("JetStream answers", async || {
-            connect(&self.url()).await?.request("$JS.API.INFO", "".into()).await.ok()
+            self.connect().await?.request("$JS.API.INFO", "".into()).await.ok()
         })
         .await;
     }
@@ -71,7 +79,7 @@ impl Nats {
         }
     }
 
-    /// What thawd finds it by.
+    /// What thawd finds it by, if everybody may use it.
     #[must_use]
     pub fn url(&self) -> String {
         let port = self.port.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,19 +134,22 @@ impl Nats {
     }
 
     async fn jetstream(&self) -> jetstream::Context {
-        let url = self.url();
-        let client = eventually("nats-server answers", async || connect(&url).await).await;
+        let client = eventually("nats-server answers", async || self.connect().await).await;
         jetstream::new(client)
+    }
+
+    async fn connect(&self) -> Option<Client> {
+        let options = ConnectOptions::new().request_timeout(Some(Duration::from_secs(2))).max_reconnects(1);
+        let options = match self.login {
+            Some((user, password)) => options.user_and_password(user.to_owned(), password.to_owned()),
+            None => options,
+        };
+        options.connect(self.url()).await.ok()
     }
 
     fn child(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-async fn connect(url: &str) -> Option<Client> {
-    let options = async_nats::ConnectOptions::new().request_timeout(Some(Duration::from_secs(2)));
-    options.max_reconnects(1).connect(url).await.ok()
 }
 
 /// The port in the file that the server writes.

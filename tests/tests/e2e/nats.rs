@@ -33,8 +33,13 @@ fn settings() -> EventSourceSettings {
 impl Fed {
     async fn new() -> Self {
         let nats = Nats::start().await;
+        let url = nats.url();
+        Self::with(nats, &url).await
+    }
+
+    async fn with(nats: Nats, url: &str) -> Self {
         nats.make_stream(STREAM).await;
-        let world = World::start_with(&[("nats-url", &nats.url())]).await;
+        let world = World::start_with(&[("nats-url", url)]).await;
         let name = world.create(NewFunction::of("records")).await;
         Self { world, nats, name }
     }
@@ -149,6 +154,22 @@ async fn messages_come_in_their_order_once_and_in_the_form_that_the_readme_shows
         },
     });
     assert_eq!(*record, wanted);
+}
+
+#[tokio::test]
+async fn whoever_has_the_password_reads_and_nobody_else() {
+    let nats = Nats::start_for(Some(("thawd", "p@ss:w/rd"))).await;
+    let url = nats.url().replace("nats://", "nats://thawd:p%40ss%3Aw%2Frd@");
+    let fed = Fed::with(nats, &url).await;
+    fed.publish("a").await;
+    fed.map(settings()).await;
+    assert_eq!(fed.processed(1).await, ["a"]);
+
+    let world = World::start_with(&[("nats-url", &fed.nats.url())]).await;
+    let name = world.create(NewFunction::of("records")).await;
+    let stranger = Fed { world, name, ..fed };
+    let uuid = stranger.map(settings()).await;
+    stranger.tells(&uuid, "PROBLEM: NATS: authorization violation").await;
 }
 
 #[tokio::test]
