@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 13] = [
     "thaw/v1/functions.proto",
     "thaw/v1/versions.proto",
     "thaw/v1/attributes.proto",
@@ -16,6 +16,8 @@ const FILES: [&str; 11] = [
     "thaw/v1/logs.proto",
     "thaw/v1/runtimes.proto",
     "thaw/v1/schedules.proto",
+    "thaw/v1/buckets.proto",
+    "thaw/v1/urls.proto",
     "thaw/v1/admin.proto",
 ];
 

@@ -7,11 +7,12 @@ use std::{
 
 use thaw_proto::v1::{
     admin_service_client::AdminServiceClient, attribute_service_client::AttributeServiceClient,
-    event_service_client::EventServiceClient, event_source_service_client::EventSourceServiceClient,
-    function_service_client::FunctionServiceClient, invocation_service_client::InvocationServiceClient,
-    layer_service_client::LayerServiceClient, log_service_client::LogServiceClient,
-    runtime_service_client::RuntimeServiceClient, schedule_service_client::ScheduleServiceClient,
-    version_service_client::VersionServiceClient,
+    bucket_service_client::BucketServiceClient, event_service_client::EventServiceClient,
+    event_source_service_client::EventSourceServiceClient, function_service_client::FunctionServiceClient,
+    function_url_service_client::FunctionUrlServiceClient,
+    invocation_service_client::InvocationServiceClient, layer_service_client::LayerServiceClient,
+    log_service_client::LogServiceClient, runtime_service_client::RuntimeServiceClient,
+    schedule_service_client::ScheduleServiceClient, version_service_client::VersionServiceClient,
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -19,6 +20,9 @@ use crate::failure::Failure;
 
 /// The most bytes of a message: a response of 6 MB and room for what is around it.
 const MESSAGE_LIMIT: usize = 8 * 1024 * 1024;
+
+/// The most bytes of a list that comes whole: of a thousand buckets, each of whose notifications are one record.
+const LIST_LIMIT: usize = 128 * 1024 * 1024;
 
 /// How often a daemon that has not answered yet is asked whether it is still there, and how long it may take to say so.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -66,6 +70,10 @@ impl Client {
         Ok(EventSourceServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_LIMIT))
     }
 
+    pub(crate) async fn urls(&self) -> Result<FunctionUrlServiceClient<Channel>, Failure> {
+        Ok(FunctionUrlServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_LIMIT))
+    }
+
     pub(crate) async fn layers(&self) -> Result<LayerServiceClient<Channel>, Failure> {
         Ok(LayerServiceClient::new(self.connect().await?))
     }
@@ -90,6 +98,10 @@ impl Client {
 
     pub(crate) async fn schedules(&self) -> Result<ScheduleServiceClient<Channel>, Failure> {
         Ok(ScheduleServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_LIMIT))
+    }
+
+    pub(crate) async fn buckets(&self) -> Result<BucketServiceClient<Channel>, Failure> {
+        Ok(BucketServiceClient::new(self.connect().await?).max_decoding_message_size(LIST_LIMIT))
     }
 
     pub(crate) async fn admin(&self) -> Result<AdminServiceClient<Channel>, Failure> {

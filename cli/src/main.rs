@@ -15,7 +15,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use client::Client;
-use commands::{admin, alias, bench, event_source, events, function, invoke, layer, logs, runtime, schedule};
+use commands::{
+    admin, alias, bench, bucket, event_source, events, function, invoke, layer, logs, runtime, schedule, url,
+};
 use failure::Failure;
 use ui::Ui;
 
@@ -55,6 +57,9 @@ enum Command {
     /// Let queues and streams feed functions.
     #[command(subcommand)]
     EventSource(event_source::Command),
+    /// Give functions addresses of their own, by which HTTP calls them.
+    #[command(subcommand)]
+    Url(url::Command),
     /// Publish archives that functions share.
     #[command(subcommand)]
     Layer(layer::Command),
@@ -73,6 +78,9 @@ enum Command {
     /// Call functions at times.
     #[command(subcommand)]
     Schedule(schedule::Command),
+    /// Call functions when something happens to objects of a storage server.
+    #[command(subcommand)]
+    Bucket(bucket::Command),
     /// Look after the host.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -102,6 +110,7 @@ async fn run(cli: Cli, ui: &Ui) -> Result<(), Failure> {
         Command::Function(command) => function::run(command, &client, ui).await,
         Command::Alias(command) => alias::run(command, &client, ui).await,
         Command::EventSource(command) => event_source::run(command, &client, ui).await,
+        Command::Url(command) => url::run(command, &client, ui).await,
         Command::Layer(command) => layer::run(command, &client, ui).await,
         Command::Invoke(arguments) => invoke::run(arguments, &client, ui).await,
         Command::Events(command) => events::run(command, &client, ui).await,
@@ -109,6 +118,7 @@ async fn run(cli: Cli, ui: &Ui) -> Result<(), Failure> {
         Command::Logs(arguments) => logs::run(arguments, &client, ui).await,
         Command::Runtime(command) => runtime::run(command, &client, ui).await,
         Command::Schedule(command) => schedule::run(command, &client, ui).await,
+        Command::Bucket(command) => bucket::run(command, &client, ui).await,
         Command::Admin(command) => admin::run(command, &client, ui).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -65,23 +65,31 @@ impl AwsEndpoint {
         &self.url
     }
 
-    /// What a client of one of AWS's SDKs is made of, for what an account has in a region.
+    /// What an account signs its requests with.
     ///
     /// # Errors
     /// The account has no credential.
-    pub fn sdk_config(&self, account: AccountId, region: &str) -> Result<SdkConfig, NoCredential> {
+    pub fn credentials(&self, account: AccountId) -> Result<aws_credential_types::Credentials, NoCredential> {
         let credential = self
             .credentials
             .of_account(account)
             .ok_or_else(|| NoCredential { account, url: self.url.clone() })?;
         let token = credential.session.as_ref().map(|session| session.token().to_owned());
-        let credentials = aws_credential_types::Credentials::new(
+        Ok(aws_credential_types::Credentials::new(
             credential.access_key_id.as_str(),
             credential.secret_access_key.expose(),
             token,
             None,
             "thawd",
-        );
+        ))
+    }
+
+    /// What a client of one of AWS's SDKs is made of, for what an account has in a region.
+    ///
+    /// # Errors
+    /// The account has no credential.
+    pub fn sdk_config(&self, account: AccountId, region: &str) -> Result<SdkConfig, NoCredential> {
+        let credentials = self.credentials(account)?;
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
         Ok(SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())

@@ -26,6 +26,7 @@ use toml::Table;
 
 pub use self::error::{ConfigError, Origin};
 use self::options::{Arguments, Options};
+use crate::functions::UrlBase;
 
 const MB: u64 = 1024 * 1024;
 /// What `aws_listen` is where the AWS API is not to be served.
@@ -47,6 +48,8 @@ pub struct Config {
     pub aws_listen: String,
     /// File with the credentials that the AWS API accepts; `None` accepts the development credential alone.
     pub aws_credentials: Option<PathBuf>,
+    /// See [`Config::url_base`].
+    pub function_url_base: Option<String>,
     /// Group whose members may use the socket; `None` leaves it to root.
     pub socket_group: Option<String>,
     /// Where Redis is whose streams feed functions, with its password if it has one.
@@ -125,6 +128,8 @@ pub struct Config {
     pub event_concurrency: u32,
     /// Asynchronous events of one function that may run at once.
     pub event_function_concurrency: u32,
+    /// See [`Config::event_dead_retention`].
+    pub event_dead_retention_days: u32,
     /// See [`Config::event_http_hosts`].
     pub event_http_hosts: String,
     /// See [`Config::store_cache_bytes`].
@@ -274,6 +279,7 @@ impl Config {
             socket: run_dir.join("thawd.sock"),
             aws_listen: "127.0.0.1:4566".to_owned(),
             aws_credentials: None,
+            function_url_base: None,
             redis_url: None,
             sqs_endpoint: None,
             sqs_credentials: None,
@@ -314,6 +320,7 @@ impl Config {
             event_retry_delay_seconds: 60,
             event_concurrency: 64,
             event_function_concurrency: 16,
+            event_dead_retention_days: 14,
             event_http_hosts: String::new(),
             store_cache_mb: 16,
             // A call that crosses from thread to thread pays for waking each. The other half is for the functions.
@@ -337,6 +344,14 @@ impl Config {
     pub fn aws_address(&self) -> Option<SocketAddr> {
         // Checked at the start: what is not an address is `none`.
         self.aws_listen.parse().ok()
+    }
+
+    /// What function URLs are told with, where the AWS API listens at `address`.
+    #[must_use]
+    pub fn url_base(&self, address: Option<SocketAddr>) -> UrlBase {
+        // Checked at the start.
+        let given = self.function_url_base.as_deref().and_then(|text| text.parse().ok());
+        given.unwrap_or_else(|| UrlBase::localhost(address.map(|address| address.port())))
     }
 
     /// How long a sandbox may be idle before it is removed, where nothing better is known.
@@ -430,6 +445,12 @@ impl Config {
     pub fn event_http_hosts(&self) -> Vec<String> {
         let hosts = self.event_http_hosts.split(',').map(str::trim);
         hosts.filter(|host| !host.is_empty()).map(str::to_ascii_lowercase).collect()
+    }
+
+    /// How long events are kept that died, and results that their destinations did not take.
+    #[must_use]
+    pub fn event_dead_retention(&self) -> Duration {
+        Duration::from_secs(u64::from(self.event_dead_retention_days) * 86_400)
     }
 
     /// How long an event waits before it is tried a second time; twice that before the third.

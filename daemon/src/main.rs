@@ -13,11 +13,12 @@ use thaw_daemon::{
     clock::{SharedClock, SystemClock},
     config::{CommandLine, Config},
     events::{
+        buckets::Buckets,
         mapping::MappingRegistry,
         poller::{Endpoints, Pollers},
         schedules::Schedules,
     },
-    functions::{FunctionRegistry, PackageLimits, PackageStore, Region, RegistryOptions},
+    functions::{FunctionRegistry, PackageLimits, PackageStore, Region, RegistryOptions, ResultServices},
     identity::{AccountId, Credentials, sigv4::Verifier},
     invoke::{Destinations, EventQueue, Invoker, QueueSettings, Recipes},
     logs::{LogSettings, LogStore},
@@ -129,11 +130,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             region: region.clone(),
             account: AccountId::DEFAULT,
             concurrency: config.account_concurrency,
+            results: ResultServices {
+                sqs: config.sqs_endpoint.is_some(),
+                sns: config.sns_endpoint.is_some(),
+                s3: config.s3_endpoint.is_some(),
+            },
         },
     )
     .await?;
     let schedules = Schedules::open(store.clone(), registry.clone(), Arc::clone(&clock))?;
-    let mappings = MappingRegistry::open(store.clone(), registry.clone(), Arc::clone(&clock))?;
+    let buckets = Buckets::open(store.clone(), registry.clone(), Arc::clone(&clock))?;
     let logs = LogStore::open(config.data_dir.join("logs"), LogSettings::from(&config), Arc::clone(&clock))?;
 
     let credentials = match &config.aws_credentials {
@@ -141,7 +147,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         None => Credentials::development(),
     };
     let verifier = Arc::new(Verifier::new(credentials, region.as_str()));
-    let endpoints = Endpoints { redis_url: config.redis_url.clone(), aws: aws_endpoints(&config)? };
+    let endpoints = Endpoints {
+        redis_url: config.redis_url.clone(),
+        nats: config.nats_url.as_deref().map(str::parse).transpose()?,
+        aws: aws_endpoints(&config)?,
+    };
+    let mappings = MappingRegistry::open(
+        store.clone(),
+        registry.clone(),
+        Arc::new(endpoints.clone()),
+        Arc::clone(&clock),
+    )?;
     // Bound before anything is made, so that a port that is taken is told at once.
     let aws_listener = match config.aws_address() {
         Some(address) => Some(Listener::bind(address).await?),
@@ -200,14 +216,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         retry_delay: config.event_retry_delay(),
         concurrency: config.event_concurrency as usize,
         function_concurrency: config.event_function_concurrency as usize,
+        dead_retention: config.event_dead_retention(),
     };
     let queue = EventQueue::open(store.clone(), &*wall_clock, settings).await?;
-    let destinations = Destinations::new(logs.clone(), Arc::clone(&wall_clock), config.event_http_hosts());
+    let hosts = config.event_http_hosts();
+    let destinations = Destinations::new(logs.clone(), Arc::clone(&wall_clock), hosts, &endpoints.aws);
     let invoker = Invoker::new(registry.clone(), recipes, pool.clone(), queue.clone(), destinations);
     let (pause, stop) = (CancellationToken::new(), CancellationToken::new());
     let events = tokio::spawn(invoker.clone().deliver_events(pause.clone()));
     let results = tokio::spawn(invoker.clone().deliver_results(pause.clone()));
     let time = tokio::spawn(queue.clone().keep_time(stop.clone()));
+    let forgetting = tokio::spawn(queue.clone().forget_dead(stop.clone()));
     let changes = tokio::spawn(invoker.clone().follow_changes(stop.clone()));
     let stock = tokio::spawn(pool.clone().keep_stocked(stop.clone()));
     let ahead = tokio::spawn(pool.clone().look_ahead(stop.clone()));
@@ -222,9 +241,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Arc::clone(&wall_clock),
     );
     let pollers = tokio::spawn(pollers.follow(stop.clone()));
+    let url_base = config.url_base(aws_address);
     let doors = Doors {
         invoker: invoker.clone(),
         schedules: schedules.clone(),
+        buckets: buckets.clone(),
         registry: registry.clone(),
         mappings: mappings.clone(),
         pool: pool.clone(),
@@ -235,6 +256,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         started,
         drain_limit: config.drain_limit(),
         aws_address,
+        url_base: url_base.clone(),
     };
     let serving_aws = aws_listener.map(|listener| {
         let doors = AwsDoors {
@@ -244,7 +266,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             logs: logs.clone(),
             verifier,
             schedules: schedules.clone(),
+            buckets: buckets.clone(),
             clock: wall_clock,
+            url_base,
         };
         tokio::spawn(listener.serve(doors, stop.clone()))
     });
@@ -289,12 +313,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     events.await.context("delivering events")?;
     results.await.context("sending results of events")?;
     time.await.context("keeping the queue's time")?;
+    forgetting.await.context("throwing away events that died long ago")?;
     changes.await.context("following changes")?;
     stock.await.context("keeping sandboxes ready")?;
     ahead.await.context("making sandboxes ahead of calls")?;
     provisioned.await.context("keeping what is provisioned")?;
     scheduled.await.context("running schedules")?;
     schedules.close().await;
+    buckets.close().await;
     pollers.await.context("following event source mappings")?;
     queue.close().await;
     pool.close().await;

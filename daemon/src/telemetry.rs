@@ -67,8 +67,12 @@ fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(level)
-        .map_err(|source| TelemetryError::Level { directives: level.to_owned(), source })?;
+    let refused = |source| TelemetryError::Level { directives: level.to_owned(), source };
+    let mut filter = EnvFilter::try_new(level).map_err(refused)?;
+    if !level.contains("async_nats") {
+        // Its errors come to whoever has called it; by itself it would tell everything once more.
+        filter = filter.add_directive("async_nats=off".parse().map_err(refused)?);
+    }
     // When standard error is gone, the formatter would report that by `eprintln!`, which panics then.
     let common = fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
     Ok(match form {

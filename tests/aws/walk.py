@@ -73,7 +73,7 @@ class Walk:
 
     def all(self):
         for step in (self.creating, self.reading, self.invoking, self.changing, self.versions, self.aliases,
-                     self.permissions, self.tags, self.concurrency, self.provisioned, self.events, self.mappings, self.kept,
+                     self.permissions, self.urls, self.tags, self.concurrency, self.provisioned, self.events, self.mappings, self.kept,
                      self.signing, self.layers,
                      self.names, self.refusals, self.deleting):
             step()
@@ -226,6 +226,61 @@ class Walk:
         policy = self.api.get_policy(FunctionName=self.name)
         assert json.loads(policy["Policy"])["Statement"] == [statement]
         self.api.remove_permission(FunctionName=self.name, StatementId="s3", RevisionId=policy["RevisionId"])
+        refused(self.api.add_permission, "InvalidParameterValueException", 400, "FunctionUrlAuthType is only supported for "
+                "lambda:InvokeFunctionUrl action", FunctionName=self.name, StatementId="url", Action="lambda:InvokeFunction",
+                Principal="*", FunctionUrlAuthType="NONE")
+
+    def urls(self):
+        gone, missing = "The resource you requested does not exist.", "Function does not exist"
+        create, get = self.api.create_function_url_config, self.api.get_function_url_config
+        update, delete = self.api.update_function_url_config, self.api.delete_function_url_config
+        listed = self.api.list_function_url_configs
+        assert listed(FunctionName=self.name)["FunctionUrlConfigs"] == []
+        made = create(FunctionName=self.name, AuthType="NONE")
+        assert set(made) == {"FunctionUrl", "FunctionArn", "AuthType", "CreationTime", "ResponseMetadata"}, made
+        assert made["FunctionArn"] == self.arn and made["CreationTime"].endswith("Z"), made
+        told = refused(create, "ResourceConflictException", 409, FunctionName=self.name, AuthType="NONE", text="Failed to "
+                       f"create function url config for [functionArn = {self.arn}]. Error message:  FunctionUrlConfig exists "
+                       "for this Lambda function")
+        assert told["Type"] == "User", told
+        got = get(FunctionName=self.name)
+        assert (got["InvokeMode"], got["LastModifiedTime"]) == ("BUFFERED", made["CreationTime"]), got
+        changed = update(FunctionName=self.name, AuthType="AWS_IAM", Cors={"AllowOrigins": ["*"], "MaxAge": 1})
+        assert "InvokeMode" not in changed and changed["Cors"] == {"AllowOrigins": ["*"], "MaxAge": 1}, changed
+        assert (changed["AuthType"], changed["FunctionUrl"]) == ("AWS_IAM", made["FunctionUrl"]), changed
+        assert update(FunctionName=self.name, InvokeMode="RESPONSE_STREAM")["Cors"] == changed["Cors"]
+        alias = create(FunctionName=f"{self.name}:live", Qualifier="live", AuthType="NONE", InvokeMode="BUFFERED")
+        assert (alias["FunctionArn"], alias["InvokeMode"]) == (f"{self.arn}:live", "BUFFERED"), alias
+        page = listed(FunctionName=self.name, MaxItems=1)
+        second = listed(FunctionName=self.name, MaxItems=1, Marker=page["NextMarker"])
+        arns = [config["FunctionArn"] for config in page["FunctionUrlConfigs"] + second["FunctionUrlConfigs"]]
+        assert arns == [self.arn, f"{self.arn}:live"] and "NextMarker" not in second, (page, second)
+        assert delete(FunctionName=self.name)["ResponseMetadata"]["HTTPStatusCode"] == 204
+        refused(get, "ResourceNotFoundException", 404, gone, FunctionName=self.name)
+        assert get(FunctionName=self.name, Qualifier="live")["FunctionUrl"] == alias["FunctionUrl"]
+        delete(FunctionName=self.name, Qualifier="live")
+
+        auth = {"AuthType": "NONE"}
+        for call, none, with_auth in ((create, missing, auth), (update, missing, auth), (get, gone, {}), (delete, gone, {})):
+            refused(call, "ResourceNotFoundException", 404, none, FunctionName="missing", **with_auth)
+            refused(call, "ResourceNotFoundException", 404, none, FunctionName=self.name, Qualifier="nope", **with_auth)
+            for qualifier in ("1", "$LATEST"):
+                raw = getattr(self.raw, call.__name__)
+                refused(raw, "ValidationException", 400, FunctionName=self.name, Qualifier=qualifier, **with_auth,
+                        text=f"1 validation error detected: Value '{qualifier}' at 'qualifier' failed to satisfy constraint: "
+                        r"Member must satisfy regular expression pattern: ((?!^\d+$)^[0-9a-zA-Z-_]+$)")
+            refused(call, "InvalidParameterValueException", 400, FunctionName=f"{self.name}:other", Qualifier="live",
+                    text="The derived qualifier from the function name does not match the specified qualifier.", **with_auth)
+        for call in (get, update, delete):
+            refused(call, "ResourceNotFoundException", 404, gone, FunctionName=self.name)
+        refused(listed, "ResourceNotFoundException", 404, missing, FunctionName="missing")
+        refused(self.raw.create_function_url_config, "ValidationException", 400, FunctionName=self.name, AuthType="NONE",
+                InvokeMode="UNKNOWN", text="1 validation error detected: Value 'UNKNOWN' at 'invokeMode' failed to satisfy "
+                "constraint: Member must satisfy enum value set: [RESPONSE_STREAM, BUFFERED]")
+        refused(self.raw.create_function_url_config, "ValidationException", 400, FunctionName=self.name)
+        got = refused(create, "ValidationException", 400, FunctionName=self.name, AuthType="NONE",
+                      Cors={"AllowMethods": ["OPTIONS"], "AllowOrigins": ["a\nb"]})
+        assert got["Error"]["Message"].startswith("2 validation errors detected: Value '[OPTIONS]' at 'cors.allowMethods'"), got
 
     def tags(self):
         self.api.tag_resource(Resource=self.arn, Tags={"a": "1", "b": "ü +"})
@@ -449,7 +504,7 @@ class Walk:
         refused(self.api.create_function, "InvalidParameterValueException", 400,
                 "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does "
                 "not exist", **{**good, "Code": {"S3Bucket": "bucket", "S3Key": "key"}})
-        refused(self.api.create_function_url_config, "NotImplementedException", 501, FunctionName=self.name, AuthType="NONE")
+        refused(self.api.get_resource_policy, "NotImplementedException", 501, ResourceArn=self.arn)
         refused(self.raw.invoke, "ValidationException", 400, FunctionName=self.name, InvocationType="Nonsense")
 
     def deleting(self):

@@ -1,4 +1,7 @@
-"""Is a runtime of its own that answers in pieces: each of the event's `pieces` as a chunk, with `pause` seconds between."""
+"""Is a runtime of its own that answers in pieces: each of the event's `pieces` as a chunk, with `pause` seconds between.
+
+The event may be that of a function URL, with all of it in the body.
+"""
 
 import base64
 import http.client
@@ -15,6 +18,8 @@ def take():
     connection.request("GET", PREFIX + "/invocation/next")
     answer = connection.getresponse()
     event = json.loads(answer.read())
+    if "requestContext" in event:
+        event = json.loads(event.get("body") or "{}")
     return answer.getheader("Lambda-Runtime-Aws-Request-Id"), event
 
 
@@ -26,7 +31,7 @@ def answer(request_id, event):
     connection = socket.create_connection(("127.0.0.1", 9001))
     connection.sendall(
         f"POST {PREFIX}/invocation/{request_id}/response HTTP/1.1\r\nHost: 127.0.0.1:9001\r\nConnection: close\r\n"
-        "Content-Type: text/event-stream\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n"
+        f"Content-Type: {event.get('type', 'text/event-stream')}\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n"
         "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n"
         "Transfer-Encoding: chunked\r\n\r\n".encode())
     for piece in event.get("pieces", []):

@@ -48,6 +48,7 @@ const SETTINGS: [(&str, &str); 5] = [
 pub struct Daemon {
     home: PathBuf,
     settings: Vec<(String, String)>,
+    environment: Vec<(String, PathBuf)>,
     /// What its program is started by, if that is not this process.
     wrapper: &'static [&'static str],
     child: Mutex<Option<Child>>,
@@ -75,7 +76,21 @@ impl Daemon {
             .expect("sh");
         let settings = SETTINGS.iter().chain(settings);
         let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { home, settings, wrapper: &[], child: Mutex::new(None), guard: Mutex::new(guard) }
+        Self {
+            home,
+            settings,
+            environment: Vec::new(),
+            wrapper: &[],
+            child: Mutex::new(None),
+            guard: Mutex::new(guard),
+        }
+    }
+
+    /// It will have this variable in its environment.
+    #[must_use]
+    pub fn with_environment(mut self, name: &str, value: &Path) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// It will see the machine's cgroups and be able to write none, as in a container.
@@ -153,6 +168,7 @@ impl Daemon {
             }
         };
         command
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .args(flags.iter().map(|(name, value)| format!("--{name}={value}")))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))

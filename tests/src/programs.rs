@@ -54,6 +54,12 @@ pub fn aws_clients() -> PathBuf {
     path
 }
 
+/// A server of Kinesis.
+#[must_use]
+pub fn kinesalite() -> PathBuf {
+    present(aws_clients().join("kinesalite/node_modules/.bin/kinesalite"))
+}
+
 /// The scripts that these clients run.
 #[must_use]
 pub fn aws_tests() -> PathBuf {

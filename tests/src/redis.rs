@@ -70,8 +70,13 @@ impl Redis {
 
     /// Adds an entry to a stream and gives its id.
     pub async fn add(&self, stream: &str, fields: &[(&str, &str)]) -> String {
+        self.add_as(stream, "*", fields).await
+    }
+
+    /// Adds an entry with this id, which says when it came.
+    pub async fn add_as(&self, stream: &str, id: &str, fields: &[(&str, &str)]) -> String {
         let mut connection = self.connection().await.expect("a connection to Redis");
-        connection.xadd(stream, "*", fields).await.expect("add an entry")
+        connection.xadd(stream, id, fields).await.expect("add an entry")
     }
 
     /// Adds as many entries to a stream as there are numbers below `count`, each with its number.

@@ -26,6 +26,7 @@ use crate::{
     daemon::Daemon,
     engine::Engine,
     functions::{NewFunction, RUNTIME, chunks},
+    remains::Remains,
     wait::eventually,
 };
 
@@ -123,6 +124,14 @@ impl World {
     pub async fn crash_and_restart(&mut self) {
         self.daemon().crash();
         self.restart().await;
+    }
+
+    /// Starts the daemon that was killed again, and looks that nothing of its earlier life is there any more: no container, no
+    /// mount, no cgroup.
+    pub async fn restart_after_kill(&mut self) {
+        let left = Remains::of(self.daemon()).await;
+        self.restart().await;
+        assert_eq!(Remains::of(self.daemon()).await.still_from(&left), Remains::default(), "of {left:#?}");
     }
 
     /// Starts the daemon that has ended again.

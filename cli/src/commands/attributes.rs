@@ -110,6 +110,7 @@ pub(crate) async fn allow(arguments: Allow, client: &Client, ui: &Ui) -> Result<
         source_arn,
         source_account,
         revision_id: String::new(),
+        ..AddPermissionRequest::default()
     };
     let answer = client.attributes().await?.add_permission(request).await?.into_inner();
     ui.line(&answer.statement)

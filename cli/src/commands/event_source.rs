@@ -1,6 +1,9 @@
 //! `thaw event-source`.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
+use prost_types::Timestamp;
 use serde_json::{Value, json};
 use thaw_proto::v1::{
     CreateEventSourceRequest, DeleteEventSourceRequest, EventSource, EventSourceSettings,
@@ -15,7 +18,9 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         thaw event-source create thumbnail arn:aws:sqs:us-east-1:000000000000:uploads\n  \
         thaw event-source create totals arn:aws:redis:us-east-1:000000000000:stream/orders --from trim-horizon \\\n      \
-        --filter '{\"data\": {\"kind\": [\"order\"]}}' --bisect --retries 3\n\n\
+        --filter '{\"data\": {\"kind\": [\"order\"]}}' --bisect --retries 3\n  \
+        thaw event-source create clicks arn:aws:kinesis:us-east-1:000000000000:stream/clicks \\\n      \
+        --from 2026-01-31T08:00:00Z --parallel 4\n\n\
         Sources:\n  arn:aws:sqs:REGION:ACCOUNT:QUEUE\n  arn:aws:kinesis:REGION:ACCOUNT:stream/STREAM\n  \
         arn:aws:dynamodb:REGION:ACCOUNT:table/TABLE/stream/LABEL\n  arn:aws:redis:REGION:ACCOUNT:stream/KEY\n  \
         arn:aws:nats:REGION:ACCOUNT:stream/STREAM")]
@@ -24,9 +29,9 @@ pub(crate) enum Command {
         function: String,
         /// The source's ARN.
         source: String,
-        /// Where in a stream to begin.
-        #[arg(long, value_parser = ["trim-horizon", "latest"])]
-        from: Option<String>,
+        /// Where in a stream to begin: trim-horizon, latest, or a time like 2026-01-31T08:00:00Z.
+        #[arg(long, value_name = "POSITION")]
+        from: Option<Position>,
         /// Do not begin to read yet.
         #[arg(long)]
         disabled: bool,
@@ -68,6 +73,39 @@ pub(crate) enum Command {
         /// Its UUID.
         uuid: String,
     },
+}
+
+/// Where in a stream to begin.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Position {
+    TrimHorizon,
+    Latest,
+    At(Timestamp),
+}
+
+impl FromStr for Position {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "trim-horizon" => Ok(Self::TrimHorizon),
+            "latest" => Ok(Self::Latest),
+            time => time.parse().map(Self::At).map_err(|_| {
+                "it is trim-horizon, latest or a time with its zone, like 2026-01-31T08:00:00Z".to_owned()
+            }),
+        }
+    }
+}
+
+impl Position {
+    /// Lambda's word for it, and the time that goes with it.
+    fn into_wire(self) -> (&'static str, Option<Timestamp>) {
+        match self {
+            Self::TrimHorizon => ("TRIM_HORIZON", None),
+            Self::Latest => ("LATEST", None),
+            Self::At(time) => ("AT_TIMESTAMP", Some(time)),
+        }
+    }
 }
 
 /// What can be set of a mapping.
@@ -135,12 +173,14 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
     let mut sources = client.event_sources().await?;
     match command {
         Command::Create { function, source, from, disabled, settings } => {
+            let (starting_position, starting_position_timestamp) =
+                from.map(Position::into_wire).unwrap_or_default();
             let request = CreateEventSourceRequest {
                 function_name: function,
                 event_source_arn: source,
                 settings: Some(settings.into_wire(disabled.then_some(false))),
-                starting_position: from.unwrap_or_default().replace('-', "_").to_uppercase(),
-                starting_position_timestamp: None,
+                starting_position: starting_position.to_owned(),
+                starting_position_timestamp,
             };
             show(sources.create_event_source(request).await?.into_inner().event_source, ui)
         }
@@ -296,4 +336,18 @@ fn as_json(source: &EventSource) -> Value {
     let on_failure = settings.on_failure.filter(|arn| !arn.is_empty());
     set("DestinationConfig", on_failure.map(|arn| json!({ "OnFailure": { "Destination": arn } })));
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_a_word_or_a_time() {
+        assert_eq!("latest".parse(), Ok(Position::Latest));
+        assert_eq!("trim-horizon".parse(), Ok(Position::TrimHorizon));
+        let Ok(Position::At(time)) = "2026-01-31T08:00:00+01:00".parse() else { panic!("a time") };
+        assert_eq!(time.seconds, 1_769_842_800);
+        assert!("yesterday".parse::<Position>().is_err());
+    }
 }

@@ -67,7 +67,7 @@ pub(crate) enum State {
     Waiting,
     /// Ended, with a destination that has yet to take the result.
     Delivering,
-    /// Given up, with nobody to send it to.
+    /// Given up, with nobody to send it to, or with a result that its destination did not take.
     Dead,
 }
 

@@ -11,6 +11,7 @@ use std::{
 use tracing_subscriber::EnvFilter;
 
 use super::{AWS_LISTEN_NONE, Config, ConfigError, Origins};
+use crate::{events::NatsAddress, functions::UrlBase};
 
 /// `sun_path` has 108 bytes, the last of which is a zero.
 const SOCKET_PATH_MAX_BYTES: usize = 107;
@@ -93,7 +94,10 @@ impl Check<'_> {
 
     /// Whoever knows the development credential may run code here, and everybody knows it.
     fn aws(&self) -> Result<(), ConfigError> {
-        let Config { aws_listen, aws_credentials, .. } = self.config;
+        let Config { aws_listen, aws_credentials, function_url_base, .. } = self.config;
+        if let Some(Err(error)) = function_url_base.as_deref().map(str::parse::<UrlBase>) {
+            return Err(self.refused("function_url_base", error.message));
+        }
         if let Some(path) = aws_credentials {
             self.absolute("aws_credentials", path)?;
         }
@@ -128,12 +132,8 @@ impl Check<'_> {
         self.credentials("kinesis_credentials", config.kinesis_credentials.as_deref())?;
         self.service("dynamodb_endpoint", config.dynamodb_endpoint.as_deref())?;
         self.credentials("dynamodb_credentials", config.dynamodb_credentials.as_deref())?;
-        if let Some(url) = &config.nats_url
-            && !url.parse::<http::Uri>().is_ok_and(|url| url.scheme_str() == Some("nats") && has_host(&url))
-        {
-            let problem =
-                "is not an address of NATS; give nats://HOST:PORT or nats://USER:PASSWORD@HOST:PORT";
-            return Err(self.refused("nats_url", problem.to_owned()));
+        if let Some(Err(problem)) = config.nats_url.as_ref().map(|url| url.parse::<NatsAddress>()) {
+            return Err(self.refused("nats_url", problem.to_string()));
         }
         match &self.config.redis_url {
             Some(url) if redis::Client::open(url.as_str()).is_err() => Err(self.refused(
@@ -215,6 +215,7 @@ impl Check<'_> {
         self.range("event_retry_delay_seconds", config.event_retry_delay_seconds, 0..=3_600)?;
         self.range("event_concurrency", config.event_concurrency, 1..=10_000)?;
         self.range("event_function_concurrency", config.event_function_concurrency, 1..=10_000)?;
+        self.range("event_dead_retention_days", config.event_dead_retention_days, 1..=3_653)?;
         self.range("package_max_zip_mb", config.package_max_zip_mb, 1..=1_024)?;
         self.range("package_max_unpacked_mb", config.package_max_unpacked_mb, 1..=10_240)?;
         self.range("package_max_entries", config.package_max_entries, 1..=1_000_000)?;

@@ -56,6 +56,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "THAW_AWS_CREDENTIALS")]
     pub(super) aws_credentials: Option<PathBuf>,
 
+    /// What function URLs begin and end with: http://DOMAIN[:PORT] or https://DOMAIN[:PORT] [default: http://localhost with the port of aws_listen]
+    #[arg(long, value_name = "URL", env = "THAW_FUNCTION_URL_BASE")]
+    pub(super) function_url_base: Option<String>,
+
     /// Redis whose streams feed functions: redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], or unix:///PATH [default: none]
     #[arg(long, value_name = "URL", env = "THAW_REDIS_URL", hide_env_values = true)]
     pub(super) redis_url: Option<String>,
@@ -100,7 +104,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "THAW_DYNAMODB_CREDENTIALS")]
     pub(super) dynamodb_credentials: Option<PathBuf>,
 
-    /// NATS whose streams feed functions: nats://[USER:PASSWORD@]HOST:PORT [default: none]
+    /// NATS whose streams feed functions: nats://[USER:PASSWORD@]HOST:PORT, or tls://… [default: none]
     #[arg(long, value_name = "URL", env = "THAW_NATS_URL", hide_env_values = true)]
     pub(super) nats_url: Option<String>,
 
@@ -215,6 +219,10 @@ pub(super) struct Options {
     /// Asynchronous events of one function that may run at once, at most [default: 16]
     #[arg(long, value_name = "COUNT", env = "THAW_EVENT_FUNCTION_CONCURRENCY")]
     pub(super) event_function_concurrency: Option<u32>,
+
+    /// Days that events are kept which were given up, and results that their destinations did not take [default: 14]
+    #[arg(long, value_name = "DAYS", env = "THAW_EVENT_DEAD_RETENTION_DAYS")]
+    pub(super) event_dead_retention_days: Option<u32>,
 
     /// HTTP endpoints that results of events may be posted to: HOST:PORT, several apart by commas [default: none]
     #[arg(long, value_name = "HOST:PORT,…", env = "THAW_EVENT_HTTP_HOSTS")]

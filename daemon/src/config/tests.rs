@@ -39,6 +39,7 @@ fn settings() -> BTreeSet<String> {
     let whole = Config {
         socket_group: Some("thaw".to_owned()),
         aws_credentials: Some(PathBuf::from("/etc/thaw/credentials.toml")),
+        function_url_base: Some("https://functions.example.org".to_owned()),
         redis_url: Some("redis://127.0.0.1:6379".to_owned()),
         sqs_endpoint: Some("http://127.0.0.1:9324".to_owned()),
         sqs_credentials: Some(PathBuf::from("/etc/thaw/sqs.toml")),
@@ -78,6 +79,7 @@ fn every_setting_can_be_given_in_the_file() {
     let whole = Config {
         socket_group: Some("thaw".to_owned()),
         aws_credentials: Some(PathBuf::from("/etc/thaw/credentials.toml")),
+        function_url_base: Some("https://functions.example.org".to_owned()),
         redis_url: Some("redis://127.0.0.1:6379".to_owned()),
         sqs_endpoint: Some("http://127.0.0.1:9324".to_owned()),
         sqs_credentials: Some(PathBuf::from("/etc/thaw/sqs.toml")),
@@ -222,6 +224,15 @@ fn the_aws_api_is_for_this_machine_unless_it_has_credentials_of_its_own() {
 }
 
 #[test]
+fn function_urls_are_told_with_the_port_of_the_aws_api_unless_there_is_a_base() {
+    let address = "127.0.0.1:8080".parse().unwrap();
+    assert_eq!(with_flags(&[]).unwrap().url_base(Some(address)), "http://localhost:8080".parse().unwrap());
+    let base = with_flags(&["--function-url-base", "https://example.org"]).unwrap().url_base(Some(address));
+    assert_eq!(base, "https://example.org".parse().unwrap());
+    assert!(refusal(&["--function-url-base", "example.org"]).starts_with("function_url_base: give http://"));
+}
+
+#[test]
 fn an_address_of_redis_is_checked_and_its_password_is_not_told() {
     for url in ["redis://127.0.0.1:6379", "redis://u:secret@[::1]:7000/3", "unix:///run/redis.sock"] {
         assert!(with_flags(&["--redis-url", url]).is_ok(), "{url}");
@@ -234,10 +245,10 @@ fn an_address_of_redis_is_checked_and_its_password_is_not_told() {
 
 #[test]
 fn an_address_of_nats_is_checked_and_its_password_is_not_told() {
-    for url in ["nats://127.0.0.1:4222", "nats://u:secret@[::1]:4222"] {
+    for url in ["nats://127.0.0.1:4222", "nats://u:secret@[::1]:4222", "tls://secret@nats.example.com"] {
         assert!(with_flags(&["--nats-url", url]).is_ok(), "{url}");
     }
-    for url in ["127.0.0.1:4222", "http://u:secret@h", "nats://u:secret@", "nats://"] {
+    for url in ["127.0.0.1:4222", "ws://u:secret@h", "nats://u:secret@", "nats://", "nats://u:secret@h:x"] {
         let error = refusal(&["--nats-url", url]);
         assert!(error.starts_with("nats_url: is not an address") && !error.contains("secret"), "{error}");
     }
@@ -325,6 +336,7 @@ fn the_example_shows_every_setting_with_its_default() {
     let none = Config {
         socket_group: None,
         aws_credentials: None,
+        function_url_base: None,
         redis_url: None,
         sqs_endpoint: None,
         sqs_credentials: None,

@@ -87,6 +87,20 @@ pub enum FunctionError {
     #[error("The function doesn't exist.")]
     NoFunctionToConfigure,
 
+    /// There is no function or alias to have a URL.
+    #[error("Function does not exist")]
+    NoFunctionForUrl,
+
+    /// The function or alias has a URL.
+    #[error(
+        "Failed to create function url config for [functionArn = {arn}]. Error message:  FunctionUrlConfig exists for this \
+         Lambda function"
+    )]
+    UrlExists {
+        /// The function or alias.
+        arn: FunctionArn,
+    },
+
     /// There is no such layer version.
     #[error("Layer version {arn} does not exist.")]
     NoLayerVersion {
@@ -291,11 +305,13 @@ impl FunctionError {
             | Self::NoStatement { .. }
             | Self::NoEventInvokeConfig { .. }
             | Self::NoFunctionToConfigure
+            | Self::NoFunctionForUrl
             | Self::NoLayerVersion { .. }
             | Self::NoCodeSigningConfig { .. }
             | Self::OtherRegion { .. } => ErrorKind::ResourceNotFound,
             Self::AlreadyExists { .. }
             | Self::AliasExists { .. }
+            | Self::UrlExists { .. }
             | Self::StatementExists { .. }
             | Self::VersionInUse { .. }
             | Self::VersionIsProvisioned

@@ -11,11 +11,13 @@ mod alias;
 mod arn;
 mod code_signing;
 mod concurrency;
+mod destination;
 mod environment;
 mod error;
 mod event_invoke;
 mod field;
 mod function_settings;
+mod function_url;
 mod layers;
 mod logging;
 mod name;
@@ -28,6 +30,7 @@ mod region;
 pub mod registry;
 mod revision;
 mod runtime_name;
+mod service_call;
 mod settings;
 mod sizes;
 mod tags;
@@ -40,14 +43,18 @@ pub use code_signing::{
     UntrustedArtifact, UpdateCodeSigning,
 };
 pub use concurrency::{Concurrency, LEAST_UNRESERVED, Slot, Throttled, TooMuchProvisioned, TooMuchReserved};
+pub use destination::{Destination, DestinationArn};
 pub use environment::Environment;
 pub use error::{ErrorKind, FunctionError};
 pub use event_invoke::{
-    Destination, Destinations, EventAgeSeconds, EventInvokeConfig, EventInvokeSettings, RetryAttempts,
+    Destinations, EventAgeSeconds, EventInvokeConfig, EventInvokeSettings, RetryAttempts,
 };
 pub use field::{InvalidField, InvalidKind};
 pub(crate) use field::{string_forms, text_forms, word_forms};
 pub use function_settings::{Settings, UpdateConfiguration};
+pub use function_url::{
+    Cors, CorsSettings, FunctionUrlConfig, FunctionUrlSettings, InvokeMode, UrlBase, UrlId,
+};
 pub use layers::{
     CompatibleRuntime, LayerArn, LayerName, LayerReference, LayerVersion, LayerVersionArn, LicenseInfo,
     PublishLayer,
@@ -63,15 +70,15 @@ pub use options::{
 pub use packages::{PackageError, PackageLimits, PackagePin, PackageStore};
 pub use policy::{
     Action, EventSourceToken, OrganisationId, Policy, Principal, ServiceCall, SourceArn, Statement,
-    StatementId, UrlAuthType,
+    StatementId, UrlAuthType, UrlCaller,
 };
 pub use provisioned::{ProvisionedConcurrency, ProvisionedExecutions, ProvisionedPart};
 pub use reference::FunctionReference;
 pub use region::Region;
 pub use registry::{
     AddPermission, Changed, CodeUpload, Collected, CreateFunction, Found, FunctionChange, FunctionPage,
-    FunctionRegistry, FunctionVersion, LastUpdateStatus, Page, Provisioned, PublishVersion, Reason,
-    RegistryOptions, State, Unsaid, UpdateCode, UploadedCode, Usage,
+    FunctionRegistry, FunctionUrl, FunctionVersion, LastUpdateStatus, Page, Provisioned, PublishVersion,
+    Reason, RegistryOptions, ResultServices, State, Unsaid, UpdateCode, UploadedCode, UrlTarget, Usage,
 };
 pub use revision::RevisionId;
 pub use runtime_name::{RUNTIMES, RuntimeName};

@@ -10,7 +10,7 @@ use super::{
     InvalidField, RevisionId,
     field::{string_forms, word_forms},
 };
-use crate::identity::AccountId;
+use crate::identity::{AccountId, ServicePrincipal};
 
 /// Bytes that a policy's document may have. Source: Lambda quotas, "Function resource-based policy".
 pub(super) const MAX_POLICY_BYTES: usize = 20 * 1024;
@@ -43,6 +43,9 @@ pub struct Statement {
     pub organisation: Option<OrganisationId>,
     /// Only for function URLs that authenticate so.
     pub url_auth_type: Option<UrlAuthType>,
+    /// Only for calls that come by a function URL, or only for others.
+    #[serde(default)]
+    pub via_url: Option<bool>,
 }
 
 /// A statement's name: 1 to 100 letters, digits, hyphens and underscores.
@@ -76,6 +79,9 @@ string_forms!(Action);
 impl Action {
     /// The one thing that can be allowed with a layer version.
     pub const GET_LAYER_VERSION: &'static str = "lambda:GetLayerVersion";
+
+    /// To call a function by its URL, as far as that is not calling a function.
+    pub const INVOKE_FUNCTION_URL: &'static str = "lambda:InvokeFunctionUrl";
 }
 
 impl FromStr for Action {
@@ -145,8 +151,7 @@ impl FromStr for Principal {
         if let Ok(account) = text.parse() {
             return Ok(Self::Account(account));
         }
-        let services = [".amazonaws.com", ".amazonaws.com.cn", ".amazon.com"];
-        if services.iter().any(|end| text.strip_suffix(end).is_some_and(|name| !name.is_empty())) {
+        if ServicePrincipal::is_one(text) {
             return Ok(Self::Service(text.into()));
         }
         let mut parts = text.split(':');
@@ -265,11 +270,72 @@ impl Statement {
             && self.event_source_token.is_none()
             && self.organisation.is_none()
             && self.url_auth_type.is_none()
+            && self.via_url != Some(true)
+    }
+}
+
+/// Who calls a function by its URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlCaller {
+    /// Somebody who has not said who he is.
+    Anybody,
+    /// An account, by its signature.
+    Account(AccountId),
+}
+
+/// What whoever calls by a URL must be allowed, both of it. Source: "Control access to Lambda function URLs" in Lambda's
+/// developer guide, as of October 2025.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UrlAction {
+    InvokeFunctionUrl(UrlAuthType),
+    InvokeFunction,
+}
+
+impl Policy {
+    /// Whether somebody may call by a URL that lets in so.
+    #[must_use]
+    pub fn lets_in_by_url(&self, caller: UrlCaller, auth_type: UrlAuthType) -> bool {
+        [UrlAction::InvokeFunctionUrl(auth_type), UrlAction::InvokeFunction]
+            .into_iter()
+            .all(|action| self.statements.iter().any(|statement| statement.allows_by_url(caller, action)))
+    }
+}
+
+impl Statement {
+    fn allows_by_url(&self, caller: UrlCaller, action: UrlAction) -> bool {
+        let principal = match (&self.principal, caller) {
+            (Principal::Anybody, _) => true,
+            (Principal::Account(account), UrlCaller::Account(caller)) => *account == caller,
+            // Whoever has an account's key speaks for the account as such, and for none of its users.
+            (Principal::Arn(arn), UrlCaller::Account(caller)) => {
+                arn.ends_with(&format!(":iam::{caller}:root"))
+            }
+            (Principal::Service(_) | Principal::Account(_) | Principal::Arn(_), _) => false,
+        };
+        // Each action has a condition of its own; with that of the other it allows nothing.
+        let (name, condition) = match action {
+            UrlAction::InvokeFunctionUrl(auth_type) => (
+                Action::INVOKE_FUNCTION_URL,
+                self.url_auth_type.is_none_or(|wanted| wanted == auth_type) && self.via_url.is_none(),
+            ),
+            UrlAction::InvokeFunction => {
+                ("lambda:InvokeFunction", self.via_url != Some(false) && self.url_auth_type.is_none())
+            }
+        };
+        let this = self.action.as_str();
+        principal
+            && condition
+            && (this == name || matches!(this, "lambda:*" | "*"))
+            // No source brings the call about, and nobody here belongs to an organisation.
+            && self.source_arn.is_none()
+            && self.source_account.is_none()
+            && self.event_source_token.is_none()
+            && self.organisation.is_none()
     }
 }
 
 /// IAM's ArnLike: each of an ARN's six parts is compared with the pattern's, where `*` is any text and `?` one character.
-fn arn_like(pattern: &str, arn: &str) -> bool {
+pub(super) fn arn_like(pattern: &str, arn: &str) -> bool {
     let (patterns, parts) = (pattern.splitn(6, ':'), arn.splitn(6, ':'));
     let (patterns, parts): (Vec<_>, Vec<_>) = (patterns.collect(), parts.collect());
     patterns.len() == parts.len() && patterns.iter().zip(parts).all(|(pattern, part)| like(pattern, part))
@@ -324,9 +390,11 @@ impl Statement {
         };
         let condition = WireCondition {
             string_equals: (!equals.is_empty()).then_some(equals),
+            bool: self.via_url.map(|via_url| WireBool { via_url: if via_url { "true" } else { "false" } }),
             arn_like: self.source_arn.as_ref().map(|source_arn| WireLike { source_arn }),
         };
-        let is_conditional = condition.string_equals.is_some() || condition.arn_like.is_some();
+        let is_conditional =
+            condition.string_equals.is_some() || condition.bool.is_some() || condition.arn_like.is_some();
         WireStatement {
             sid: &self.id,
             effect: "Allow",
@@ -384,6 +452,8 @@ struct WireCondition<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     string_equals: Option<WireEquals<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    bool: Option<WireBool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     arn_like: Option<WireLike<'a>>,
 }
 
@@ -409,6 +479,12 @@ impl WireEquals<'_> {
 }
 
 #[derive(Serialize)]
+struct WireBool {
+    #[serde(rename = "lambda:InvokedViaFunctionUrl")]
+    via_url: &'static str,
+}
+
+#[derive(Serialize)]
 struct WireLike<'a> {
     #[serde(rename = "AWS:SourceArn")]
     source_arn: &'a SourceArn,
@@ -428,6 +504,7 @@ mod tests {
             event_source_token: None,
             organisation: None,
             url_auth_type: None,
+            via_url: None,
         }
     }
 
@@ -526,6 +603,56 @@ mod tests {
         assert!(!lets_in(&|statement| statement.action = "lambda:GetFunction".parse().unwrap()));
         assert!(lets_in(&|statement| statement.action = "lambda:*".parse().unwrap()));
         assert!(!lets_in(&|statement| statement.event_source_token = Some("t".parse().unwrap())));
+    }
+
+    #[test]
+    fn a_url_lets_in_whom_both_statements_allow_it() {
+        let url = || Statement {
+            action: "lambda:InvokeFunctionUrl".parse().unwrap(),
+            url_auth_type: Some(UrlAuthType::None),
+            ..statement("*")
+        };
+        let call = || Statement { via_url: Some(true), ..statement("*") };
+        let lets_in = |statements: Vec<Statement>, caller, auth_type| {
+            Policy { revision_id: RevisionId::random(), statements }.lets_in_by_url(caller, auth_type)
+        };
+        let public = |statements| lets_in(statements, UrlCaller::Anybody, UrlAuthType::None);
+        assert!(public(vec![url(), call()]) && public(vec![url(), statement("*")]));
+        assert!(public(vec![Statement { action: "lambda:*".parse().unwrap(), ..statement("*") }]));
+        assert!(!public(vec![]) && !public(vec![url()]) && !public(vec![call()]));
+        assert!(!public(vec![url(), Statement { via_url: Some(false), ..statement("*") }]));
+        assert!(!public(vec![Statement { url_auth_type: Some(UrlAuthType::AwsIam), ..url() }, call()]));
+        assert!(!public(vec![url(), Statement { url_auth_type: Some(UrlAuthType::None), ..statement("*") }]));
+        assert!(!public(vec![Statement { source_account: Some(AccountId::DEFAULT), ..url() }, call()]));
+        let other: AccountId = "000000000002".parse().unwrap();
+        for (principal, is_allowed) in [
+            ("000000000002", true),
+            ("arn:aws:iam::000000000002:root", true),
+            ("*", true),
+            ("000000000003", false),
+            ("arn:aws:iam::000000000002:user/x", false),
+            ("s3.amazonaws.com", false),
+        ] {
+            let action = "lambda:InvokeFunctionUrl".parse().unwrap();
+            let statements = vec![Statement { action, ..statement(principal) }, statement(principal)];
+            let caller = UrlCaller::Account(other);
+            assert_eq!(lets_in(statements, caller, UrlAuthType::AwsIam), is_allowed, "{principal}");
+        }
+    }
+
+    #[test]
+    fn a_call_by_a_url_is_a_condition_and_lets_no_service_in() {
+        let statement = Statement { via_url: Some(true), ..statement("*") };
+        let document = statement.document(ARN);
+        let condition = r#""Condition":{"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}"#;
+        assert!(document.contains(condition), "{document}");
+        let call = ServiceCall {
+            service: "events.amazonaws.com",
+            source_arn: ARN,
+            source_account: AccountId::DEFAULT,
+        };
+        assert!(!statement.lets_in(&call));
+        assert!(Statement { via_url: Some(false), ..statement }.lets_in(&call));
     }
 
     #[test]

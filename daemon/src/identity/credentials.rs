@@ -12,7 +12,7 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 
-use super::AccountId;
+use super::{AccountId, Service};
 
 /// Permission bits of a file that others than its owner and group have.
 const OTHERS: u32 = 0o007;
@@ -132,6 +132,8 @@ pub struct Credential {
     pub account: AccountId,
     /// Where the credential is temporary: the token that comes with it, and until when it counts.
     pub session: Option<Session>,
+    /// Where it speaks for a service of the account's, and not for the account.
+    pub service: Option<Service>,
 }
 
 /// Every credential that is accepted.
@@ -203,6 +205,7 @@ impl Credentials {
             secret_access_key: SecretAccessKey("test".into()),
             account: AccountId::DEFAULT,
             session: None,
+            service: None,
         };
         Self(HashMap::from([(access_key_id, credential)]))
     }
@@ -241,7 +244,10 @@ impl Credentials {
     /// The credential that speaks for an account. Of several, the first by its key.
     #[must_use]
     pub fn of_account(&self, account: AccountId) -> Option<&Credential> {
-        let of_account = self.0.values().filter(|credential| credential.account == account);
+        let of_account = self
+            .0
+            .values()
+            .filter(|credential| credential.account == account && credential.service.is_none());
         of_account.min_by(|a, b| a.access_key_id.as_str().cmp(b.access_key_id.as_str()))
     }
 
@@ -291,6 +297,24 @@ mod tests {
         assert!(!session.is_over(time::macros::datetime!(2029-12-31 23:59 UTC)));
         assert!(session.is_over(time::macros::datetime!(2030-01-01 00:00 UTC)));
         assert!(credentials.get("test").is_none(), "the development key counts only without a file");
+    }
+
+    #[test]
+    fn a_credential_may_speak_for_a_service_of_its_account() {
+        let service = |text: &str| {
+            let text = format!(
+                "[[credential]]\naccess_key_id = \"A\"\nsecret_access_key = \"s\"\naccount = \"000000000001\"\n\
+                 service = {{ {text} }}\n"
+            );
+            parse(&text)
+        };
+        let credentials = service(r#"principal = "cognito-idp.amazonaws.com""#).unwrap();
+        let found = credentials.get("A").unwrap().service.clone().unwrap();
+        assert_eq!((found.principal.as_str(), found.source_arn), ("cognito-idp.amazonaws.com", None));
+        assert!(credentials.of_account("000000000001".parse().unwrap()).is_none(), "it is not the account");
+        for bad in [r#"principal = "cognito""#, "", r#"principal = "a.amazonaws.com", arn = "x""#] {
+            assert!(matches!(service(bad), Err(CredentialsError::Invalid { .. })), "{bad}");
+        }
     }
 
     #[test]

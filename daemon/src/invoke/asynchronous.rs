@@ -16,7 +16,8 @@ impl Invoker {
         let (payload, found) = self.check(&invocation).await?;
         let id = RequestId::random();
         let client_context = invocation.client_context;
-        let event = NewEvent { id: id.clone(), function: found.arn, payload, client_context };
+        let trace = invocation.trace.unwrap_or_default();
+        let event = NewEvent { id: id.clone(), function: found.arn, payload, client_context, trace };
         self.inner.queue.accept(event).await?;
         Ok(id)
     }

@@ -14,6 +14,7 @@ pub mod queue;
 mod recipes;
 mod streaming;
 mod synchronous;
+mod trace;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,15 +23,16 @@ use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use client_context::ClientContext;
-pub use destinations::{Delivery, Destinations, Purpose};
+pub use destinations::{Delivery, Destinations, Origin, Purpose};
 pub use not_json::NotJson;
 pub use provisioned::{ProvisionedState, ProvisionedStatus};
-pub use queue::{EventQueue, QueueSettings};
+pub use queue::{EventQueue, NewResult, QueueSettings};
 pub use recipes::Recipes;
 pub use streaming::{Streamed, StreamingCall};
+pub use trace::TraceHeader;
 
 use crate::{
-    functions::{self, FunctionReference, FunctionRegistry, Qualifier, Throttled},
+    functions::{self, ErrorKind, FunctionReference, FunctionRegistry, Qualifier, Throttled},
     logs::GroupKeyError,
     runtime_api::RequestId,
     runtimes::RuntimeError,
@@ -59,6 +61,8 @@ pub struct Invocation {
     pub client_context: Option<ClientContext>,
     /// Whether the end of the log is wanted.
     pub tail: bool,
+    /// The chain of invocations that it belongs to, if its caller says.
+    pub trace: Option<TraceHeader>,
 }
 
 /// What a caller gets.
@@ -81,6 +85,12 @@ pub enum InvokeError {
     /// As many calls run as may: of the function, or of its account.
     #[error(transparent)]
     Throttled(#[from] Throttled),
+    /// The function was called as often as it may in one chain of invocations. Source of the words: Lambda's model.
+    #[error(
+        "Lambda has detected your function being invoked in a recursive loop with other Amazon Web Services resources and \
+         stopped your function's invocation."
+    )]
+    Recursive,
     /// The runtime's image is not there.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -114,6 +124,21 @@ pub enum InvokeError {
     /// A defect.
     #[error("the invocation's task ended without an answer")]
     Broken,
+}
+
+impl InvokeError {
+    /// Whether the same call may go well later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Function(error) => matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal),
+            Self::PayloadTooLarge { .. }
+            | Self::EventTooLarge { .. }
+            | Self::PayloadNotJson(_)
+            | Self::LogGroup(_) => false,
+            _ => true,
+        }
+    }
 }
 
 /// Makes calls. Cheap to clone.

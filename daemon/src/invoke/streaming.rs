@@ -44,7 +44,18 @@ impl Invoker {
     /// # Errors
     /// See [`InvokeError`]. A function that fails is no error of the call.
     pub async fn invoke_streaming(&self, invocation: Invocation) -> Result<Streamed, InvokeError> {
-        let request_id = RequestId::random();
+        self.invoke_streaming_as(RequestId::random(), invocation).await
+    }
+
+    /// As [`Invoker::invoke_streaming`], with an id that is known already.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn invoke_streaming_as(
+        &self,
+        request_id: RequestId,
+        invocation: Invocation,
+    ) -> Result<Streamed, InvokeError> {
         // One response, and so one place.
         let (sender, mut begins) = mpsc::channel(1);
         let Begun { executed, mut running } =

@@ -12,10 +12,13 @@ use tokio::{
 };
 
 use super::{
-    ClientContext, Inner, Invocation, InvokeError, Invoked, Invoker, PAYLOAD_LIMIT, not_json::NotJson,
+    ClientContext, Inner, Invocation, InvokeError, Invoked, Invoker, PAYLOAD_LIMIT, TraceHeader,
+    not_json::NotJson, trace::Entered,
 };
 use crate::{
-    functions::{self, Found, FunctionReference, FunctionVersion, Qualifier, Slot, State},
+    functions::{
+        self, Found, FunctionArn, FunctionReference, FunctionVersion, Qualifier, RecursiveLoop, Slot, State,
+    },
     runtime_api::{RequestId, ResponseStream},
     sandbox::{AcquireError, EngineError, Job, JobError, LaunchError, Outcome},
 };
@@ -34,7 +37,10 @@ impl Invoker {
     }
 
     /// As [`Invoker::invoke`], with an id that is known already.
-    pub(super) async fn invoke_as(
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn invoke_as(
         &self,
         request_id: RequestId,
         invocation: Invocation,
@@ -50,9 +56,10 @@ impl Invoker {
         invocation: Invocation,
         stream: Option<mpsc::Sender<ResponseStream>>,
     ) -> Result<Begun, InvokeError> {
-        let Invocation { function, qualifier, payload, client_context, tail } = invocation;
+        let Invocation { function, qualifier, payload, client_context, tail, trace } = invocation;
         let payload = check_payload(payload)?;
         let Found { version, arn } = self.find(&function, qualifier.as_ref()).await?;
+        let trace = self.enter(&trace.unwrap_or_default(), &version)?;
         let slot =
             self.inner.registry.concurrency().take(version.account(), version.name(), version.version)?;
         let inner = Arc::clone(&self.inner);
@@ -62,6 +69,7 @@ impl Invoker {
             function_arn,
             payload,
             client_context,
+            trace,
             tail,
             request_id,
             stream,
@@ -84,6 +92,29 @@ impl Invoker {
     pub(super) async fn check(&self, invocation: &Invocation) -> Result<(Bytes, Found), InvokeError> {
         let payload = check_payload(invocation.payload.clone())?;
         Ok((payload, self.find(&invocation.function, invocation.qualifier.as_ref()).await?))
+    }
+
+    /// Whether a call of this function in this chain of invocations would be refused, as one of a loop.
+    #[must_use]
+    pub fn is_loop(&self, trace: &TraceHeader, function: &FunctionArn) -> bool {
+        trace.enter(function.account, &function.name).is_loop && self.cuts_loops(function)
+    }
+
+    /// The chain of invocations with a call of this version in it, unless that makes it a loop which is to be cut.
+    fn enter(&self, trace: &TraceHeader, version: &FunctionVersion) -> Result<TraceHeader, InvokeError> {
+        let Entered { header, is_loop } = trace.enter(version.account(), version.name());
+        if is_loop && self.cuts_loops(&version.arn) {
+            tracing::warn!(function = %version.arn, trace = %header, "a function calls itself in a loop; its call is stopped");
+            return Err(InvokeError::Recursive);
+        }
+        Ok(header)
+    }
+
+    fn cuts_loops(&self, function: &FunctionArn) -> bool {
+        let registry = self.inner.registry.of(function.account);
+        let function = FunctionArn { qualifier: None, ..function.clone() };
+        // Of a function that is gone nothing is cut, and nothing called.
+        registry.recursive_loop(&function.into()).is_ok_and(|set| set == RecursiveLoop::Terminate)
     }
 
     /// The version that a call takes, and the ARN that it was called by. A function that is being created is waited for:
@@ -126,6 +157,7 @@ struct Call {
     function_arn: Arc<str>,
     payload: Bytes,
     client_context: Option<ClientContext>,
+    trace: TraceHeader,
     tail: bool,
     request_id: RequestId,
     stream: Option<mpsc::Sender<ResponseStream>>,
@@ -167,7 +199,7 @@ impl Inner {
                     function_arn: Arc::clone(&call.function_arn),
                     payload: call.payload.clone(),
                     client_context: call.client_context.clone().map(ClientContext::into_header),
-                    trace_id: trace_id(),
+                    trace_id: call.trace.to_string(),
                     tail: call.tail,
                     stream: call.stream.clone(),
                     reply,
@@ -195,12 +227,4 @@ fn check_payload(payload: Bytes) -> Result<Bytes, InvokeError> {
     serde_json::from_str::<IgnoredAny>(text)
         .map_err(|error| InvokeError::PayloadNotJson(NotJson::new(&payload, &error)))?;
     Ok(payload)
-}
-
-/// A tracing header that names a new trace and does not sample it. Source: "Tracing header" in X-Ray's guide. The
-/// root's first field would be the time; random digits serve as well for a trace that nobody stores.
-fn trace_id() -> String {
-    let root = uuid::Uuid::new_v4().simple().to_string();
-    let parent = uuid::Uuid::new_v4().simple().to_string();
-    format!("Root=1-{}-{};Parent={};Sampled=0", &root[..8], &root[8..], &parent[..16])
 }

@@ -31,14 +31,15 @@ async fn run(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output()).await.unwrap().expect("run a client")
 }
 
-/// Runs a script of `tests/aws`, which says what is wrong and exits with it.
-pub async fn script(name: &str, arguments: &[&str]) {
+/// Runs a script of `tests/aws`, which says what is wrong and exits with it. What it prints otherwise.
+pub async fn script(name: &str, arguments: &[&str]) -> String {
     let directory = programs::aws_tests();
     let mut command = Command::new(programs::aws_clients().join("venv/bin/python"));
     command.arg(directory.join(name)).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
     let output = run(command).await;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{name}:\n{}\n{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
 }
 
 #[tokio::test(flavor = "multi_thread")]

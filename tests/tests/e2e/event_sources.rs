@@ -1,9 +1,12 @@
 //! Queues and streams that feed functions.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use thaw_proto::v1::{
-    CreateEventSourceRequest, DeleteEventSourceRequest, EventSource, EventSourceSettings,
-    GetEventSourceRequest, UpdateEventSourceRequest,
+    CreateEventSourceRequest, DeleteEventSourceRequest, DrainRequest, EventSource, EventSourceSettings,
+    GetEventRequest, GetEventSourceRequest, ListEventsRequest, PutConcurrencyRequest, ResumeRequest,
+    UpdateEventSourceRequest,
 };
 use thaw_tests::{functions::NewFunction, redis::Redis, wait::eventually, world::World};
 
@@ -200,6 +203,130 @@ async fn a_kill_in_the_middle_of_a_batch_loses_nothing() {
     fed.world.crash_and_restart().await;
     fed.add("c").await;
     assert_eq!(fed.processed(4).await, ["a", "slow", "b", "c"]);
+    fed.nothing_pending().await;
+}
+
+#[tokio::test]
+async fn a_record_that_is_older_than_it_may_be_is_given_up_untried() {
+    let fed = Fed::new().await;
+    let told = fed.world.create(NewFunction::of("told")).await;
+    let old = fed.redis.add_as(STREAM, "1000-0", &[("name", "old")]).await;
+    fed.add("new").await;
+    let arn = fed.world.get(&told).await.unwrap().function_arn;
+    fed.map(EventSourceSettings { maximum_record_age: Some(60), on_failure: Some(arn), ..stream() }).await;
+    assert_eq!(fed.processed(1).await, ["new"]);
+    fed.nothing_pending().await;
+    let record =
+        eventually("the destination is told", async || printed(&fed.world, &told, "told").await.pop()).await;
+    let record: Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["requestContext"]["condition"], "RecordAgeExceeded");
+    assert_eq!(record["requestContext"]["approximateInvokeCount"], 0);
+    assert_eq!(record["RedisStreamBatchInfo"]["startSequenceNumber"], *old);
+    assert_eq!(record["RedisStreamBatchInfo"]["endSequenceNumber"], *old);
+    assert_eq!(record["RedisStreamBatchInfo"]["approximateArrivalOfFirstRecord"], "1970-01-01T00:00:01Z");
+    assert_eq!(fed.printed("done").await, ["new"]);
+}
+
+#[tokio::test]
+async fn a_poller_rests_while_the_daemon_drains_and_goes_on_where_it_stopped() {
+    let mut fed = Fed::new().await;
+    fed.redis.add(STREAM, &[("name", "slow"), ("slow", "3")]).await;
+    fed.add("a").await;
+    fed.add("b").await;
+    fed.map(EventSourceSettings { batch_size: Some(1), ..stream() }).await;
+    eventually("a batch is under way", async || fed.printed("slow").await.pop()).await;
+    fed.world.daemon().terminate();
+    assert!(fed.world.daemon().ended().await.success());
+    assert_eq!(fed.redis.pending(STREAM).await, (1, 0), "what ran is through, and nothing else was begun");
+    fed.world.restart().await;
+    assert_eq!(fed.processed(3).await, ["slow", "a", "b"]);
+
+    fed.world.admin().drain(DrainRequest::default()).await.unwrap();
+    fed.add("c").await;
+    fed.world.admin().resume(ResumeRequest {}).await.unwrap();
+    assert_eq!(fed.processed(4).await, ["slow", "a", "b", "c"]);
+    fed.nothing_pending().await;
+}
+
+/// What is given up by the functions of sources that tests kill the daemon under: kept as events of a function that may not
+/// run, so that it outlives every kill. What is printed may not.
+pub(crate) struct GivenUp {
+    function: String,
+    pub(crate) arn: String,
+}
+
+impl GivenUp {
+    pub(crate) async fn new(world: &World) -> Self {
+        let function = world.create(NewFunction::of("told")).await;
+        let request = PutConcurrencyRequest {
+            function_name: function.clone(),
+            reserved_concurrent_executions: Some(0),
+        };
+        world.attributes().put_concurrency(request).await.unwrap();
+        let arn = world.get(&function).await.unwrap().function_arn;
+        Self { function, arn }
+    }
+
+    /// The first and last record of each batch.
+    pub(crate) async fn batches(&self, world: &World, kind: &str) -> Vec<(String, String)> {
+        let request = ListEventsRequest {
+            function_name: self.function.clone(),
+            page_size: 1_000,
+            ..ListEventsRequest::default()
+        };
+        let listed = world.events().list_events(request).await.unwrap().into_inner().events;
+        let mut batches = Vec::new();
+        for event in listed {
+            let kept = world.events().get_event(GetEventRequest { id: event.id }).await.unwrap().into_inner();
+            let told: Value = serde_json::from_slice(&kept.payload).unwrap();
+            let number = |name: &str| told[kind][name].as_str().expect("a number").to_owned();
+            batches.push((number("startSequenceNumber"), number("endSequenceNumber")));
+        }
+        batches
+    }
+}
+
+/// How often daemons are killed under a poller: `THAW_TEST_KILLS` makes it more than there is time for in every run.
+pub(crate) fn kills() -> usize {
+    std::env::var("THAW_TEST_KILLS").map_or(3, |text| text.parse().expect("a number"))
+}
+
+/// A moment for a kill: while a poller reads, calls, tells or acknowledges.
+pub(crate) async fn any_moment() {
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(50..1_500))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_outlive_any_number_of_kills_and_no_container_is_left() {
+    let mut fed = Fed::new().await;
+    let given_up = GivenUp::new(&fed.world).await;
+    fed.map(EventSourceSettings {
+        batch_size: Some(3),
+        maximum_retry_attempts: Some(0),
+        on_failure: Some(given_up.arn.clone()),
+        ..stream()
+    })
+    .await;
+    let mut ids = Vec::new();
+    for round in 0..=kills() {
+        for number in 0..12 {
+            let name = format!("{round}-{number}");
+            ids.push(fed.redis.add(STREAM, &[("name", &name), ("slow", "0.1"), ("bad", "yes")]).await);
+        }
+        if round < kills() {
+            any_moment().await;
+            fed.world.daemon().crash();
+            fed.world.restart_after_kill().await;
+        }
+    }
+    let place = |id: &String| ids.iter().position(|known| known == id).expect("an id of this stream");
+    eventually("every record is through", async || {
+        let batches = given_up.batches(&fed.world, "RedisStreamBatchInfo").await;
+        let through =
+            |at: usize| batches.iter().any(|(first, last)| (place(first)..=place(last)).contains(&at));
+        (0..ids.len()).all(through).then_some(())
+    })
+    .await;
     fed.nothing_pending().await;
 }
 

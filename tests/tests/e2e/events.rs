@@ -23,7 +23,7 @@ use tonic::{Code, Status};
 use crate::aws::{endpoint, script};
 
 /// A daemon whose events are tried again at once.
-async fn impatient(witness: Option<&Witness>) -> World {
+pub async fn impatient(witness: Option<&Witness>) -> World {
     World::start_with(&[
         ("event-retry-delay-seconds", "0"),
         ("memory-budget-mb", "4000"),
@@ -33,7 +33,7 @@ async fn impatient(witness: Option<&Witness>) -> World {
 }
 
 /// Sends an event; returns its id.
-async fn event(world: &World, name: &str, payload: Value) -> Result<String, Status> {
+pub async fn event(world: &World, name: &str, payload: Value) -> Result<String, Status> {
     let request = InvokeRequest {
         invocation_type: InvocationType::Event.into(),
         payload: payload.to_string().into(),
@@ -44,14 +44,14 @@ async fn event(world: &World, name: &str, payload: Value) -> Result<String, Stat
     Ok(answer.request_id)
 }
 
-async fn events(world: &World, name: &str) -> Vec<Event> {
+pub async fn events(world: &World, name: &str) -> Vec<Event> {
     let request =
         ListEventsRequest { function_name: name.to_owned(), page_size: 1_000, ..Default::default() };
     world.events().list_events(request).await.unwrap().into_inner().events
 }
 
 /// Waits until no event of a function is left but those in this state.
-async fn only(world: &World, name: &str, state: Option<EventState>) -> Vec<Event> {
+pub async fn only(world: &World, name: &str, state: Option<EventState>) -> Vec<Event> {
     eventually("only such events are left", async || {
         let events = events(world, name).await;
         events.iter().all(|event| Some(event.state()) == state).then_some(events)
@@ -59,12 +59,12 @@ async fn only(world: &World, name: &str, state: Option<EventState>) -> Vec<Event
     .await
 }
 
-async fn configure(world: &World, name: &str, config: Value) {
+pub async fn configure(world: &World, name: &str, config: Value) {
     script("event_config.py", &[&endpoint(world).await, name, &config.to_string()]).await;
 }
 
 /// How often each invocation of a function began, by its log.
-async fn starts(world: &World, name: &str) -> HashMap<String, usize> {
+pub async fn starts(world: &World, name: &str) -> HashMap<String, usize> {
     let mut starts = HashMap::new();
     for line in world.lines(name).await {
         if let Some(rest) = line.message.strip_prefix("START RequestId: ") {
@@ -266,7 +266,7 @@ async fn events_that_were_accepted_outlive_any_number_of_kills() {
             accepted.extend(ids.unwrap());
         }
         if round < kills {
-            world.restart().await;
+            world.restart_after_kill().await;
         }
     }
     assert!(!accepted.is_empty());

@@ -1,10 +1,22 @@
 //! Queues of SQS that feed functions.
 
+use std::{fs, os::unix::fs::PermissionsExt};
+
 use serde_json::{Value, json};
 use thaw_proto::v1::{CreateEventSourceRequest, EventSourceSettings};
-use thaw_tests::{functions::NewFunction, moto::Moto, redis::Redis, wait::eventually, world::World};
+use thaw_tests::{
+    functions::NewFunction,
+    moto::Moto,
+    redis::Redis,
+    wait::eventually,
+    world::{World, fields, reason},
+};
+use tonic::{Code, Status};
 
-use crate::event_sources::printed;
+use crate::{
+    aws::{endpoint, script},
+    event_sources::printed,
+};
 
 /// A daemon with queues, and a function that prints which messages it has processed.
 struct Fed {
@@ -17,6 +29,16 @@ fn arn(queue: &str) -> String {
     format!("arn:aws:sqs:us-east-1:000000000000:{queue}")
 }
 
+fn create(function: &str, queue: &str, settings: EventSourceSettings) -> CreateEventSourceRequest {
+    CreateEventSourceRequest {
+        function_name: function.to_owned(),
+        event_source_arn: arn(queue),
+        settings: Some(settings),
+        starting_position: String::new(),
+        starting_position_timestamp: None,
+    }
+}
+
 impl Fed {
     async fn new() -> Self {
         let moto = Moto::start().await;
@@ -26,14 +48,12 @@ impl Fed {
     }
 
     async fn map(&self, queue: &str, settings: EventSourceSettings) {
-        let request = CreateEventSourceRequest {
-            function_name: self.name.clone(),
-            event_source_arn: arn(queue),
-            settings: Some(settings),
-            starting_position: String::new(),
-            starting_position_timestamp: None,
-        };
-        self.world.event_sources().create_event_source(request).await.unwrap();
+        self.try_map(queue, settings).await.unwrap();
+    }
+
+    async fn try_map(&self, queue: &str, settings: EventSourceSettings) -> Result<(), Status> {
+        let request = create(&self.name, queue, settings);
+        self.world.event_sources().create_event_source(request).await.map(drop)
     }
 
     async fn processed(&self, count: usize) -> Vec<String> {
@@ -111,6 +131,84 @@ async fn groups_of_a_fifo_queue_keep_their_order() {
         assert!(own.is_sorted(), "{done:?}");
     }
     fed.is_empty(&url).await;
+}
+
+#[tokio::test]
+async fn a_poller_rests_while_the_daemon_drains_and_the_queue_keeps_what_is_not_through() {
+    let moto = Moto::start().await;
+    let world = World::start_with(&[("sqs-endpoint", &moto.url())]).await;
+    let name = world.create(NewFunction::of("records").timeout(8)).await;
+    let mut fed = Fed { world, moto, name };
+    let url =
+        fed.moto.make_queue_that_hides("rests.fifo", 8, &["FifoQueue", "ContentBasedDeduplication"]).await;
+    for body in [json!({"name": "slow", "slow": "3"}), json!({"name": "a"}), json!({"name": "b"})] {
+        fed.moto.send(&url, &body, &["--message-group-id", "x"]).await;
+    }
+    fed.map("rests.fifo", EventSourceSettings { batch_size: Some(1), ..Default::default() }).await;
+    eventually("a message is under way", async || printed(&fed.world, &fed.name, "slow").await.pop()).await;
+    fed.world.daemon().terminate();
+    assert!(fed.world.daemon().ended().await.success());
+    assert_eq!(fed.moto.messages(&url).await, 2, "what ran is through, and the rest is there");
+    fed.world.restart().await;
+    assert_eq!(fed.processed(3).await, ["slow", "a", "b"]);
+    fed.is_empty(&url).await;
+}
+
+#[tokio::test]
+async fn a_queue_is_looked_at_before_it_is_mapped() {
+    let fed = Fed::new().await;
+    let refusal = fed.try_map("none", EventSourceSettings::default()).await.unwrap_err();
+    assert_eq!(fields(&refusal), ["event_source_arn"]);
+    let told = "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS \
+                Error Message: The specified queue does not exist.";
+    assert!(refusal.message().contains(told), "{refusal:?}");
+    fed.moto.make_queue_that_hides("short", 29, &[]).await;
+    let refusal = fed.try_map("short", EventSourceSettings::default()).await.unwrap_err();
+    let told = "Queue visibility timeout: 29 seconds is less than Function timeout: 30 seconds";
+    assert!(refusal.message().contains(told), "{refusal:?}");
+    drop(fed.moto);
+    let world = fed.world;
+    let request = create(&fed.name, "short", EventSourceSettings::default());
+    let refusal = world.event_sources().create_event_source(request).await.unwrap_err();
+    assert_eq!((refusal.code(), reason(&refusal).as_str()), (Code::Unavailable, "SERVICE"), "{refusal:?}");
+    assert!(refusal.message().contains("can't be looked at: arn:aws:sqs:"), "{refusal:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_account_reads_its_own_queues_with_its_own_credentials() {
+    let moto = Moto::start_with_accounts().await;
+    let (one, other) = ("123456789012", "111122223333");
+    let session = script("two_queues.py", &["session", &moto.url(), other]).await;
+    let known: Value = serde_json::from_str(&session).unwrap();
+    let text = |name: &str| known[name].as_str().expect("a credential").to_owned();
+    let home = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: String| {
+        let path = home.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let credential = |key: &str, secret: &str, account: &str| {
+        format!(
+            "[[credential]]\naccess_key_id = {key:?}\nsecret_access_key = {secret:?}\naccount = {account:?}\n"
+        )
+    };
+    let session_of_other =
+        format!("session = {{ token = {:?}, expires = \"2100-01-01T00:00:00Z\" }}\n", text("SessionToken"));
+    let for_queues = credential("test", "test", one)
+        + &credential(&text("AccessKeyId"), &text("SecretAccessKey"), other)
+        + &session_of_other;
+    let world = World::start_with(&[
+        ("sqs-endpoint", &moto.url()),
+        ("sqs-credentials", &file("sqs.toml", for_queues)),
+        (
+            "aws-credentials",
+            &file("aws.toml", credential("AKIAONE", "one", one) + &credential("AKIAOTHER", "other", other)),
+        ),
+    ])
+    .await;
+    let keys = json!([["AKIAONE", "one"], ["AKIAOTHER", "other"]]).to_string();
+    script("two_queues.py", &["feed", &moto.url(), &endpoint(&world).await, &keys, &session]).await;
 }
 
 #[tokio::test]

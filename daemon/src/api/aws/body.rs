@@ -10,9 +10,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// A body that goes beyond this is a large one.
 const SMALL: usize = 1024 * 1024;
 
-/// Large bodies that are taken at the same time, each of 70 MB at the most. Others wait.
-const LARGE_AT_ONCE: usize = 4;
-
 /// How long a caller may take between two pieces of a body.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -33,8 +30,9 @@ pub(super) enum BodyError {
 pub(super) struct Bodies(Arc<Semaphore>);
 
 impl Bodies {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(LARGE_AT_ONCE)))
+    /// Takes so many large bodies at the same time. Others wait.
+    pub(super) fn new(large_at_once: usize) -> Self {
+        Self(Arc::new(Semaphore::new(large_at_once)))
     }
 
     /// Reads a body of at most `limit` bytes. The permit is held as long as a large body is in memory.

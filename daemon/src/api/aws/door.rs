@@ -1,5 +1,7 @@
 //! One request: whose it is, for which service, and what that service says.
 
+use std::net::IpAddr;
+
 use http::{Method, StatusCode, request::Parts};
 use hyper::{Request, body::Incoming};
 use tokio_util::sync::CancellationToken;
@@ -13,12 +15,18 @@ use super::{
     events::{self, Events},
     lambda::{Call, Lambda},
     logs::{self, Logs},
-    packages, sts,
+    packages,
+    s3::{self, S3},
+    sts,
+    urls::{Address, Urls},
 };
 use crate::identity::sigv4::{Identity, Verifier};
 
 /// The most bytes of a request that is no operation of Lambda: a form with a few words in it.
 const SMALL_BODY: usize = 64 * 1024;
+
+/// Large bodies that are taken at the same time, each of 70 MB at the most.
+const LARGE_BODIES_AT_ONCE: usize = 4;
 
 /// Services, as signatures name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +35,10 @@ enum Service {
     Logs,
     Events,
     Sts,
+    S3,
     Packages,
+    /// What storage servers call, with a token instead of a signature.
+    Webhook,
 }
 
 impl Service {
@@ -36,8 +47,12 @@ impl Service {
         if head.uri.path().starts_with(packages::PREFIX) {
             return Self::Packages;
         }
+        if head.uri.path().starts_with(s3::PREFIX) {
+            return Self::Webhook;
+        }
         match Verifier::service_of(head).as_deref() {
             Some("sts") => Self::Sts,
+            Some("s3") => Self::S3,
             Some("logs") => Self::Logs,
             Some("events") => Self::Events,
             None if logs::is_for_logs(&head.headers) => Self::Logs,
@@ -53,7 +68,7 @@ impl Service {
             Self::Logs => "logs",
             Self::Events => "events",
             Self::Sts => "sts",
-            Self::Packages => "s3",
+            Self::S3 | Self::Packages | Self::Webhook => "s3",
         }
     }
 }
@@ -64,6 +79,8 @@ pub(super) struct Door {
     lambda: Lambda,
     logs: Logs,
     events: Events,
+    urls: Urls,
+    s3: S3,
     bodies: Bodies,
 }
 
@@ -73,19 +90,35 @@ impl Door {
         let region = doors.registry.region().clone();
         let logs = Logs::new(doors.logs.clone(), region, doors.clock.clone(), stop);
         let events = Events::new(doors.schedules.clone());
-        Self { lambda: Lambda::new(doors.clone()), logs, events, doors, bodies: Bodies::new() }
+        let (lambda, urls) = (Lambda::new(doors.clone()), Urls::new(doors.clone()));
+        let s3 = S3::new(doors.buckets.clone(), doors.invoker.clone(), doors.clock.clone());
+        Self { lambda, logs, events, s3, urls, doors, bodies: Bodies::new(LARGE_BODIES_AT_ONCE) }
     }
 
-    /// Answers a request, whatever it is.
-    pub(super) async fn take(&self, request: Request<Incoming>) -> Answer {
+    /// Answers a request, whatever it is. `peer` has the other end of its connection.
+    pub(super) async fn take(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
         let request_id = Uuid::new_v4().to_string();
         let (head, body) = request.into_parts();
+        let mut answer = match Address::of(&head) {
+            Some(address) => self.urls.take(address, head, body, peer, &request_id).await,
+            None => self.answer(head, body, &request_id).await,
+        };
+        if !answer.headers().contains_key("x-amzn-requestid") {
+            set(&mut answer, "x-amzn-requestid", &request_id);
+        }
+        answer
+    }
+
+    async fn answer(&self, head: Parts, body: Incoming, request_id: &str) -> Answer {
         let service = Service::of(&head);
-        let mut answer = match self.serve(service, head, body, &request_id).await {
+        if service == Service::Webhook {
+            return self.s3.hear(&head, body, &self.bodies).await;
+        }
+        match self.serve(service, head, body, request_id).await {
             Ok(answer) => answer,
             Err(error) if service == Service::Sts => {
                 let code = error.name.strip_suffix("Exception").unwrap_or(error.name);
-                sts::error(error.status, code, error.message.as_deref().unwrap_or_default(), &request_id)
+                sts::error(error.status, code, error.message.as_deref().unwrap_or_default(), request_id)
             }
             Err(error) if matches!(service, Service::Logs | Service::Events) => {
                 // Of this protocol 400 is the status of whatever a caller could have known.
@@ -93,12 +126,9 @@ impl Door {
                     if error.status.is_server_error() { error.status } else { StatusCode::BAD_REQUEST };
                 logs::refused(status, error.name, error.message.as_deref().unwrap_or_default())
             }
+            Err(error) if service == Service::S3 => s3::refused(&error, request_id),
             Err(error) => error.into_answer(),
-        };
-        if !answer.headers().contains_key("x-amzn-requestid") {
-            set(&mut answer, "x-amzn-requestid", &request_id);
         }
-        answer
     }
 
     async fn serve(
@@ -118,6 +148,7 @@ impl Door {
             Some(Err(_)) => SMALL_BODY,
             None if service == Service::Logs => logs::BODY_LIMIT,
             None if service == Service::Events => events::BODY_LIMIT,
+            None if service == Service::S3 => s3::BODY_LIMIT,
             None => SMALL_BODY,
         };
         let (body, _permit) = match self.bodies.read(body, limit).await {
@@ -139,6 +170,12 @@ impl Door {
         };
         let payload = admitted.verify(&head, body)?;
         let identity = admitted.identity().clone();
+        if let Some(caller) = &identity.service
+            && service != Service::Lambda
+        {
+            let told = format!("{} may call functions that let it in, and nothing else.", caller.principal);
+            return Err(AwsError::new("AccessDeniedException", told));
+        }
         match (service, operation) {
             (Service::Lambda, Some(operation)) => {
                 let found = operation?;
@@ -149,7 +186,8 @@ impl Door {
             (Service::Logs, _) => Ok(self.logs.answer(identity.account, &head.headers, &payload).await),
             (Service::Events, _) => Ok(self.events.answer(identity.account, &head.headers, &payload).await),
             (Service::Sts, _) => Ok(self.ask_sts(&identity, &head, &payload, request_id)),
-            (Service::Packages | Service::Lambda, _) => {
+            (Service::S3, _) => Ok(self.s3.answer(identity.account, &head, &payload, request_id).await),
+            (Service::Packages | Service::Webhook | Service::Lambda, _) => {
                 if head.method != Method::GET {
                     return Err(AwsError::new("MethodNotAllowedException", "A package can only be read."));
                 }

@@ -45,7 +45,7 @@ enum Form {
 }
 
 /// Every exception that is told here.
-const FORMS: [(&str, StatusCode, Form); 29] = [
+const FORMS: [(&str, StatusCode, Form); 30] = [
     ("AccessDeniedException", StatusCode::FORBIDDEN, Form::Upper),
     ("CodeSigningConfigNotFoundException", StatusCode::NOT_FOUND, Form::UpperUser),
     ("CodeVerificationFailedException", StatusCode::BAD_REQUEST, Form::UpperUser),
@@ -60,6 +60,7 @@ const FORMS: [(&str, StatusCode, Form); 29] = [
     ("PolicyLengthExceededException", StatusCode::BAD_REQUEST, Form::LowerUser),
     ("PreconditionFailedException", StatusCode::PRECONDITION_FAILED, Form::LowerUser),
     ("ProvisionedConcurrencyConfigNotFoundException", StatusCode::NOT_FOUND, Form::LowerUser),
+    ("RecursiveInvocationException", StatusCode::BAD_REQUEST, Form::UpperUser),
     ("RequestEntityTooLargeException", StatusCode::PAYLOAD_TOO_LARGE, Form::Upper),
     ("RequestTooLargeException", StatusCode::PAYLOAD_TOO_LARGE, Form::LowerUser),
     ("RequestTimeoutException", StatusCode::REQUEST_TIMEOUT, Form::Lower),
@@ -270,6 +271,7 @@ impl From<InvokeError> for AwsError {
             InvokeError::Function(error) => error.into(),
             InvokeError::Runtime(error) => error.into(),
             InvokeError::Throttled(throttled) => throttled.into(),
+            InvokeError::Recursive => Self::new("RecursiveInvocationException", error.to_string()),
             InvokeError::EventTooLarge { .. } => {
                 Self::new("RequestEntityTooLargeException", error.to_string())
             }

@@ -13,8 +13,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::door::Door;
 use crate::{
     clock::SharedClock,
-    events::{mapping::MappingRegistry, schedules::Schedules},
-    functions::FunctionRegistry,
+    events::{buckets::Buckets, mapping::MappingRegistry, schedules::Schedules},
+    functions::{FunctionRegistry, UrlBase},
     identity::sigv4::Verifier,
     invoke::Invoker,
     logs::LogStore,
@@ -44,8 +44,12 @@ pub struct AwsDoors {
     pub verifier: Arc<Verifier>,
     /// What runs at times.
     pub schedules: Schedules,
+    /// What buckets call.
+    pub buckets: Buckets,
     /// The time that signatures are checked against.
     pub clock: SharedClock,
+    /// Where function URLs are, as they are told.
+    pub url_base: UrlBase,
 }
 
 /// Why the door could not be opened.
@@ -95,10 +99,10 @@ impl Listener {
                 () = stop.cancelled() => break,
                 Ok(slot) = Arc::clone(&slots).acquire_owned() => slot,
             };
-            let stream = tokio::select! {
+            let (stream, peer) = tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
+                    Ok(accepted) => accepted,
                     Err(error) => {
                         // Out of file descriptors, or the peer was gone already; neither lasts.
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -109,7 +113,7 @@ impl Listener {
             };
             let (door, stop) = (Arc::clone(&door), stop.clone());
             connections.spawn(async move {
-                connection(stream, door, stop).await;
+                connection(stream, peer, door, stop).await;
                 drop(slot);
             });
         }
@@ -118,13 +122,13 @@ impl Listener {
     }
 }
 
-async fn connection(stream: TcpStream, door: Arc<Door>, stop: CancellationToken) {
+async fn connection(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, stop: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY on a connection");
     }
     let service = service_fn(move |request| {
         let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(door.take(request).await) }
+        async move { Ok::<_, Infallible>(door.take(request, peer.ip()).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

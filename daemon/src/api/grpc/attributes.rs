@@ -47,7 +47,8 @@ impl AttributeService for Attributes {
             source_account: account("source_account", &request.source_account)?,
             event_source_token: None,
             organisation: None,
-            url_auth_type: None,
+            url_auth_type: super::urls::auth_type(request.function_url_auth_type)?,
+            via_url: request.invoked_via_function_url,
         };
         let add = AddPermission { statement, revision_id: expected(&request.revision_id) };
         let statement = self.registry.add_permission(&reference, None, add).await.map_err(Refusal::from)?;

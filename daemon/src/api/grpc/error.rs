@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
-    events::{mapping::MappingError, schedules::ScheduleError},
+    events::{buckets::BucketError, mapping::MappingError, schedules::ScheduleError},
     functions::{ErrorKind, FunctionError, PackageError},
     invoke::{
         InvokeError,
@@ -79,6 +79,7 @@ impl From<InvokeError> for Refusal {
                 status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", message)
             }
             InvokeError::PayloadNotJson(_) => invalid("payload", message),
+            InvokeError::Recursive => status(Code::FailedPrecondition, "RECURSIVE_INVOCATION", message),
             InvokeError::Throttled(throttled) => {
                 let metadata = HashMap::from([("reason".to_owned(), throttled.reason().to_owned())]);
                 let details = ErrorDetails::with_error_info("TOO_MANY_REQUESTS", DOMAIN, metadata);
@@ -155,6 +156,20 @@ impl From<ScheduleError> for Refusal {
     }
 }
 
+impl From<BucketError> for Refusal {
+    fn from(error: BucketError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            BucketError::InvalidArgument(_) => invalid("notification", message),
+            BucketError::InvalidField(error) => invalid(error.field, error.message),
+            BucketError::NoNotification { .. } => not_found(message),
+            BucketError::TooMany { .. } => status(Code::ResourceExhausted, "LIMIT_EXCEEDED", message),
+            BucketError::Interrupted => status(Code::Unavailable, "DRAINING", message),
+            BucketError::Store(error) => return error.into(),
+        })
+    }
+}
+
 impl From<MappingError> for Refusal {
     fn from(error: MappingError) -> Self {
         let message = error.to_string();
@@ -164,6 +179,7 @@ impl From<MappingError> for Refusal {
             MappingError::Exists { .. } => status(Code::AlreadyExists, "RESOURCE_CONFLICT", message),
             MappingError::InUse { .. } => status(Code::FailedPrecondition, "RESOURCE_IN_USE", message),
             MappingError::TooMany { .. } => invalid("event_source_arn", message),
+            MappingError::SourceSilent { .. } => status(Code::Unavailable, "SERVICE", message),
             MappingError::Store(error) => return error.into(),
             MappingError::Interrupted => status(Code::Unavailable, "DRAINING", message),
         })

@@ -17,7 +17,7 @@ use crate::{
     identity::AccountId,
     invoke::{
         EventQueue,
-        queue::{self, Event, EventFilter, LastError, Listed},
+        queue::{self, Condition, Event, EventFilter, LastError, Listed},
     },
 };
 
@@ -159,6 +159,16 @@ fn event(listed: &Listed) -> v1::Event {
             failures: dead.event.failures,
             condition: dead.condition.as_str().to_owned(),
             ..base(dead.event.last_error.as_ref())
+        },
+        Event::DeadResult(dead) => v1::Event {
+            state: EventState::Dead.into(),
+            function_arn: dead.delivery.function.to_string(),
+            accepted_at: Some(timestamp(dead.delivery.made_at)),
+            failures: dead.delivery.failures,
+            // A result is given up for no other reason.
+            condition: Condition::EventAgeExceeded.as_str().to_owned(),
+            destination: dead.delivery.target.to_string(),
+            ..base(dead.delivery.last_error.as_ref())
         },
     }
 }

@@ -120,6 +120,7 @@ impl Invocations {
             payload: request.payload,
             client_context,
             tail,
+            trace: None,
         };
         Ok((invocation_type, invocation))
     }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod attributes;
+mod buckets;
 mod error;
 mod event_sources;
 mod events;
@@ -13,6 +14,7 @@ mod runtimes;
 mod schedules;
 mod server;
 mod upload;
+mod urls;
 mod versions;
 mod wire;
 

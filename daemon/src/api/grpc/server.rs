@@ -15,11 +15,13 @@ use thaw_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         admin_service_server::AdminServiceServer, attribute_service_server::AttributeServiceServer,
-        event_service_server::EventServiceServer, event_source_service_server::EventSourceServiceServer,
-        function_service_server::FunctionServiceServer, invocation_service_server::InvocationServiceServer,
-        layer_service_server::LayerServiceServer, log_service_server::LogServiceServer,
-        runtime_service_server::RuntimeServiceServer, schedule_service_server::ScheduleServiceServer,
-        version_service_server::VersionServiceServer,
+        bucket_service_server::BucketServiceServer, event_service_server::EventServiceServer,
+        event_source_service_server::EventSourceServiceServer,
+        function_service_server::FunctionServiceServer,
+        function_url_service_server::FunctionUrlServiceServer,
+        invocation_service_server::InvocationServiceServer, layer_service_server::LayerServiceServer,
+        log_service_server::LogServiceServer, runtime_service_server::RuntimeServiceServer,
+        schedule_service_server::ScheduleServiceServer, version_service_server::VersionServiceServer,
     },
 };
 use time::OffsetDateTime;
@@ -29,13 +31,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use super::{
-    admin::Admin, attributes::Attributes, event_sources::EventSources, events::Events, functions::Functions,
-    invocation::Invocations, layers::Layers, logs::Logs, runtimes::Runtimes, schedules::ScheduleDoor,
-    versions::Versions,
+    admin::Admin, attributes::Attributes, buckets::BucketDoor, event_sources::EventSources, events::Events,
+    functions::Functions, invocation::Invocations, layers::Layers, logs::Logs, runtimes::Runtimes,
+    schedules::ScheduleDoor, urls::Urls, versions::Versions,
 };
 use crate::{
-    events::{mapping::MappingRegistry, schedules::Schedules},
-    functions::{FunctionRegistry, Region},
+    events::{buckets::Buckets, mapping::MappingRegistry, schedules::Schedules},
+    functions::{FunctionRegistry, Region, UrlBase},
     invoke::{Invoker, PAYLOAD_LIMIT},
     logs::LogStore,
     runtimes::RuntimeCatalog,
@@ -57,6 +59,8 @@ pub struct Doors {
     pub registry: FunctionRegistry,
     /// What runs at times.
     pub schedules: Schedules,
+    /// What buckets call.
+    pub buckets: Buckets,
     /// Which sources feed functions.
     pub mappings: MappingRegistry,
     /// Every sandbox.
@@ -73,6 +77,8 @@ pub struct Doors {
     pub started: OffsetDateTime,
     /// Where the AWS API listens, for people.
     pub aws_address: Option<SocketAddr>,
+    /// Where function URLs are, as they are told.
+    pub url_base: UrlBase,
     /// How long a drain waits for running calls, unless it is told.
     pub drain_limit: Duration,
 }
@@ -136,6 +142,11 @@ pub async fn serve(
         mappings: doors.mappings,
         account: doors.registry.account(),
     });
+    let urls = FunctionUrlServiceServer::new(Urls {
+        registry: doors.registry.clone(),
+        region: doors.region.clone(),
+        base: doors.url_base,
+    });
     let layers = LayerServiceServer::new(Layers { registry: doors.registry.clone() });
     let log_service = LogServiceServer::new(Logs {
         logs: doors.logs.clone(),
@@ -152,6 +163,11 @@ pub async fn serve(
         schedules: doors.schedules,
         invoker: doors.invoker.clone(),
         account: doors.registry.account(),
+    });
+    let buckets = BucketServiceServer::new(BucketDoor {
+        buckets: doors.buckets,
+        account: doors.registry.account(),
+        aws_address: doors.aws_address,
     });
     let invocations = Invocations { invoker: doors.invoker, region: doors.region.clone() };
     let admin = Admin {
@@ -185,6 +201,7 @@ pub async fn serve(
         .add_service(versions)
         .add_service(attributes)
         .add_service(event_sources)
+        .add_service(urls)
         .add_service(layers.max_decoding_message_size(MESSAGE_LIMIT))
         .add_service(
             InvocationServiceServer::new(invocations)
@@ -194,6 +211,7 @@ pub async fn serve(
         .add_service(EventServiceServer::new(events))
         .add_service(log_service)
         .add_service(schedules)
+        .add_service(buckets)
         .add_service(RuntimeServiceServer::new(Runtimes { runtimes: doors.runtimes }))
         .add_service(AdminServiceServer::new(admin))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stopping)

@@ -43,6 +43,15 @@ pub enum MappingError {
         limit: usize,
     },
 
+    /// The source was to be looked at and does not answer, or not to this account. Safe to send again.
+    #[error("the event source can't be looked at: {source_arn}: {why}")]
+    SourceSilent {
+        /// The source.
+        source_arn: SourceArn,
+        /// What came instead.
+        why: String,
+    },
+
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -62,7 +71,9 @@ impl MappingError {
             Self::NotFound => ErrorKind::ResourceNotFound,
             Self::Exists { .. } => ErrorKind::ResourceConflict,
             Self::InUse { .. } => ErrorKind::ResourceInUse,
-            Self::Store(StoreError::Closed) | Self::Interrupted => ErrorKind::Unavailable,
+            Self::SourceSilent { .. } | Self::Store(StoreError::Closed) | Self::Interrupted => {
+                ErrorKind::Unavailable
+            }
             Self::Store(_) => ErrorKind::Internal,
         }
     }

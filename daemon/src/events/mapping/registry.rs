@@ -14,12 +14,12 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::{
-    CreateMapping, MappingChange, MappingError, MappingSettings, MappingState, SourceArn,
+    CreateMapping, MappingChange, MappingError, MappingSettings, MappingState, SourceArn, Sources,
     record::{self, MappingRecord},
 };
 use crate::{
     clock::SharedClock,
-    functions::{FunctionArn, FunctionReference, FunctionRegistry, InvalidField, RevisionId, Tags},
+    functions::{FunctionArn, FunctionReference, FunctionRegistry, InvalidField, RevisionId, RoleArn, Tags},
     identity::AccountId,
     store::{Batch, Store, StoreError, Stored},
 };
@@ -110,6 +110,24 @@ impl Mapping {
         if self.source.kind().is_queue() { "USER_INITIATED" } else { "User action" }
     }
 
+    /// Of a function `hello`, for tests.
+    #[cfg(test)]
+    pub(crate) fn example(source: &str, starting_position: super::StartingPosition) -> Self {
+        let source: SourceArn = source.parse().expect("a source");
+        let settings = MappingSettings::defaults(&source, Some(starting_position)).expect("settings");
+        let record = MappingRecord {
+            settings: settings.with(&source, &MappingChange::default()).expect("settings"),
+            function: "arn:aws:lambda:us-east-1:000000000000:function:hello".parse().expect("a function"),
+            source,
+            enabled: true,
+            state: MappingState::Enabled,
+            generation: RevisionId::random(),
+            tags: Tags::default(),
+            last_modified: OffsetDateTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000),
+        };
+        Self::of_record(MappingId(Uuid::nil()), AccountId::DEFAULT, &record)
+    }
+
     fn of_record(id: MappingId, account: AccountId, record: &MappingRecord) -> Self {
         let MappingRecord { source, function, settings, enabled, state, generation, tags, last_modified } =
             record.clone();
@@ -147,6 +165,7 @@ pub struct MappingRegistry(Arc<Shared>);
 struct Shared {
     store: Store,
     functions: FunctionRegistry,
+    sources: Arc<dyn Sources>,
     clock: SharedClock,
     index: RwLock<Index>,
     /// Held while anything is changed. Changes are rare, and duplicates are looked for among all.
@@ -168,7 +187,12 @@ impl MappingRegistry {
     ///
     /// # Errors
     /// The store can't be read, or holds a record that this program does not understand.
-    pub fn open(store: Store, functions: FunctionRegistry, clock: SharedClock) -> Result<Self, StoreError> {
+    pub fn open(
+        store: Store,
+        functions: FunctionRegistry,
+        sources: Arc<dyn Sources>,
+        clock: SharedClock,
+    ) -> Result<Self, StoreError> {
         let mut index = Index::new();
         for stored in store.scan_all::<MappingRecord>("") {
             let stored = stored?;
@@ -183,6 +207,7 @@ impl MappingRegistry {
         Ok(Self(Arc::new(Shared {
             store,
             functions,
+            sources,
             clock,
             index: RwLock::new(index),
             gate: tokio::sync::Mutex::default(),
@@ -194,8 +219,8 @@ impl MappingRegistry {
     /// Creates a mapping of an account.
     ///
     /// # Errors
-    /// The function does not exist; the source is not of this account and region; something of the settings is refused;
-    /// the function is mapped to this source already.
+    /// The function does not exist; the source is not of this account and region, is not there, does not answer or can't
+    /// feed this function; something of the settings is refused; the function is mapped to this source already.
     pub async fn create(
         &self,
         account: AccountId,
@@ -206,6 +231,10 @@ impl MappingRegistry {
         let settings = defaults.with(&source, &change)?;
         let function = self.function(account, change.function.as_ref())?;
         self.check_source(account, &source)?;
+        self.check_on_failure(account, &change)?;
+        // Before it is asked: whoever maps twice hears that rather than what the source says.
+        self.check_new(account, &source, &function)?;
+        self.look_at(account, &source, &function).await?;
         let registry = self.clone();
         self.run(async move {
             let _gate = registry.0.gate.lock().await;
@@ -236,6 +265,7 @@ impl MappingRegistry {
         id: MappingId,
         change: MappingChange,
     ) -> Result<Arc<Mapping>, MappingError> {
+        self.check_on_failure(account, &change)?;
         let registry = self.clone();
         self.run(async move {
             let _gate = registry.0.gate.lock().await;
@@ -335,6 +365,13 @@ impl MappingRegistry {
         MappingPage { mappings, next }
     }
 
+    /// The role of a mapping's function, if that is there and has one.
+    #[must_use]
+    pub fn role_of(&self, mapping: &Mapping) -> Option<RoleArn> {
+        let reference = FunctionReference::from(mapping.function.clone());
+        self.0.functions.resolve(&reference, None).ok()?.settings.role.clone()
+    }
+
     /// Every mapping, for the pollers.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Mapping>> {
@@ -401,17 +438,22 @@ impl MappingRegistry {
         let reference = reference.ok_or_else(|| invalid("FunctionName is missing."))?;
         let functions = self.0.functions.of(account);
         let arn = reference.arn_for(functions.region(), account);
-        if arn.account != account || functions.resolve(reference, None).is_err() {
+        // By its ARN: a name alone would be looked for in the account that functions have if nobody says.
+        if arn.account != account || functions.resolve(&arn.clone().into(), None).is_err() {
             return Err(invalid("Function does not exist"));
         }
         Ok(arn)
     }
 
+    fn check_on_failure(&self, account: AccountId, change: &MappingChange) -> Result<(), InvalidField> {
+        match &change.on_failure {
+            Some(Some(destination)) => self.0.functions.check_on_failure(account, destination),
+            _ => Ok(()),
+        }
+    }
+
     fn check_source(&self, account: AccountId, source: &SourceArn) -> Result<(), InvalidField> {
         let invalid = |told: String| Err(InvalidField::new("event_source_arn", told));
-        if let Some(what) = source.kind().not_served() {
-            return invalid(format!("thawd does not read {what} yet: {source}"));
-        }
         let here = self.0.functions.region();
         if source.region() != here {
             return invalid(format!("The event source must be in this region ({here}): {source}"));
@@ -420,6 +462,18 @@ impl MappingRegistry {
             return invalid(format!("The event source must be of this account ({account}): {source}"));
         }
         Ok(())
+    }
+
+    async fn look_at(
+        &self,
+        account: AccountId,
+        source: &SourceArn,
+        function: &FunctionArn,
+    ) -> Result<(), MappingError> {
+        let found = self.0.functions.of(account).resolve(&function.clone().into(), None);
+        // It was there a moment ago.
+        let found = found.map_err(|_| InvalidField::new("function_name", "Function does not exist"))?;
+        self.0.sources.look_at(source, found.settings.timeout.get()).await
     }
 
     fn check_new(

@@ -272,7 +272,7 @@ impl MappingSettings {
                 if change.maximum_concurrency.is_some() {
                     return Err(unsupported("maximum_concurrency", "ScalingConfig"));
                 }
-                stream.set(change)?;
+                stream.set(source.kind(), change)?;
             }
         }
         self.check_batch(source.kind())?;
@@ -325,7 +325,7 @@ impl StreamSettings {
         })
     }
 
-    fn set(&mut self, change: &MappingChange) -> Result<(), InvalidField> {
+    fn set(&mut self, kind: SourceKind, change: &MappingChange) -> Result<(), InvalidField> {
         set(&mut self.parallelization_factor, change.parallelization_factor);
         set(&mut self.tumbling_window, change.tumbling_window);
         if let Some(age) = change.maximum_record_age {
@@ -344,13 +344,12 @@ impl StreamSettings {
         if let Some(destination) = &change.on_failure {
             self.on_failure = destination.clone();
         }
-        for (is_set, field, member) in [
-            (self.tumbling_window > 0, "tumbling_window", "TumblingWindowInSeconds other than 0"),
-            (self.parallelization_factor > 1, "parallelization_factor", "ParallelizationFactor other than 1"),
-        ] {
-            if is_set {
-                return Err(InvalidField::new(field, format!("thawd does not serve a {member} yet.")));
-            }
+        if self.parallelization_factor > 1 && !kind.has_shards() {
+            return Err(unsupported("parallelization_factor", "ParallelizationFactor"));
+        }
+        if self.tumbling_window > 0 {
+            let told = "thawd does not serve a TumblingWindowInSeconds other than 0 yet.";
+            return Err(InvalidField::new("tumbling_window", told));
         }
         Ok(())
     }

@@ -31,14 +31,10 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
-    /// What it is, if it can be named and is not read yet.
-    pub(super) fn not_served(self) -> Option<&'static str> {
-        match self {
-            Self::Sqs | Self::SqsFifo | Self::Redis => None,
-            Self::Kinesis => Some("streams of Kinesis"),
-            Self::DynamoDb => Some("streams of DynamoDB's tables"),
-            Self::Nats => Some("streams of NATS"),
-        }
+    /// Whether it has shards, which are read on their own.
+    #[must_use]
+    pub fn has_shards(self) -> bool {
+        matches!(self, Self::Kinesis | Self::DynamoDb)
     }
 
     /// Whether it is a queue, whose messages stand alone, rather than a stream, whose records follow one another.

@@ -7,8 +7,10 @@ use zip::{ZipWriter, write::SimpleFileOptions};
 use super::*;
 use crate::{
     clock::FixedClock,
+    events::poller::Endpoints,
     functions::{
-        CreateFunction, FunctionRegistry, PackageLimits, PackageStore, RegistryOptions, Settings, Tags,
+        CreateFunction, FunctionRegistry, PackageLimits, PackageStore, RegistryOptions, ResultServices,
+        Settings, Tags,
     },
     identity::AccountId,
     store::{Store, StoreOptions},
@@ -52,10 +54,13 @@ impl World {
         let store = Store::open(&StoreOptions::new(directory.path())).unwrap();
         let packages =
             PackageStore::open(directory.path().join("packages"), PackageLimits::default()).unwrap();
-        let options = RegistryOptions::default();
+        let results = ResultServices { sqs: true, ..ResultServices::default() };
+        let options = RegistryOptions { results, ..RegistryOptions::default() };
         let functions =
             FunctionRegistry::open(store.clone(), packages, clock.clone(), options).await.unwrap();
-        let mappings = MappingRegistry::open(store.clone(), functions.clone(), clock.clone()).unwrap();
+        let sources = Arc::new(Endpoints::default());
+        let mappings =
+            MappingRegistry::open(store.clone(), functions.clone(), sources, clock.clone()).unwrap();
         Self { directory, store, functions, mappings, clock }
     }
 
@@ -243,6 +248,24 @@ async fn mappings_are_listed_by_page_source_function_and_account() {
     let other: AccountId = "111111111111".parse().unwrap();
     assert!(world.mappings.list(other, None, None, None, 0).mappings.is_empty());
     assert!(world.mappings.get(other, first.mappings[0].id).is_err());
+}
+
+#[tokio::test]
+async fn only_streams_with_shards_have_batches_of_a_shard_that_run_at_once() {
+    let world = World::new().await;
+    let parallel = || MappingChange { parallelization_factor: Some(10), ..of("hello") };
+    for source in [
+        "arn:aws:kinesis:us-east-1:000000000000:stream/s",
+        "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2025-02-22T03:03:25.490",
+    ] {
+        let mapping = world.create(source, parallel()).await.unwrap();
+        let Delivery::Stream(settings) = &mapping.settings.delivery else { panic!("{mapping:?}") };
+        assert_eq!(settings.parallelization_factor, 10);
+    }
+    assert_eq!(
+        world.refusal(STREAM, parallel()).await,
+        "Unsupported ParallelizationFactor parameter for given event source mapping type."
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::record::Record;
 use crate::{
     events::mapping::Mapping,
     functions::FunctionError,
-    invoke::{Invocation, InvokeError, Invoker, PAYLOAD_LIMIT},
+    invoke::{Invocation, InvokeError, Invoker, PAYLOAD_LIMIT, TraceHeader},
     runtime_api::RequestId,
     sandbox::AcquireError,
 };
@@ -39,16 +39,22 @@ pub(super) struct Told {
     pub(super) why: String,
 }
 
+/// The event that a function gets of records.
+pub(super) fn event(records: &[Record]) -> Value {
+    let events: Vec<&Value> = records.iter().map(|record| &record.event).collect();
+    json!({ "Records": events })
+}
+
 /// Calls the function of a mapping with records.
 pub(super) async fn call(invoker: &Invoker, mapping: &Mapping, records: &[Record]) -> Called {
-    let events: Vec<&Value> = records.iter().map(|record| &record.event).collect();
-    let payload = json!({ "Records": events }).to_string();
+    let payload = event(records).to_string();
     let invocation = Invocation {
         function: mapping.function.clone().into(),
         qualifier: None,
         payload: payload.into(),
         client_context: None,
         tail: false,
+        trace: trace(records),
     };
     match invoker.invoke(invocation).await {
         Ok(invoked) => {
@@ -75,6 +81,18 @@ pub(super) async fn call(invoker: &Invoker, mapping: &Mapping, records: &[Record
             why: error.to_string(),
         }),
     }
+}
+
+/// Whether a record belongs to a chain of invocations that is a loop of the mapping's function.
+pub(super) fn is_loop(invoker: &Invoker, mapping: &Mapping, record: &Record) -> bool {
+    record.trace().is_some_and(|trace| invoker.is_loop(&trace, &mapping.function))
+}
+
+/// The chain of invocations that records belong to, as far as those who sent them say.
+fn trace(records: &[Record]) -> Option<TraceHeader> {
+    let mut chains = records.iter().filter_map(Record::trace);
+    let first = chains.next()?;
+    Some(chains.fold(first, |all, chain| all.together(&chain)))
 }
 
 /// Whether the function has not run and may run when it is called again later: these tries do not count.

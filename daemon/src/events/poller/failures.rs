@@ -1,22 +1,17 @@
 //! Where it is told of a stream's batches that were given up.
 
-use std::{future::Future, pin::Pin};
-
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{call::Told, record::Record};
-use crate::{events::mapping::Mapping, functions::Destination};
-
-/// Sends what is told to a destination. Whoever serves destinations implements it.
-pub trait Failures: std::fmt::Debug + Send + Sync + 'static {
-    /// Sends `told`; an error says why it did not arrive.
-    fn send<'a>(
-        &'a self,
-        destination: &'a Destination,
-        told: Value,
-    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
-}
+use super::{
+    call::{self, Told},
+    record::Record,
+};
+use crate::{
+    events::mapping::Mapping,
+    functions::Destination,
+    invoke::{NewResult, Origin},
+};
 
 /// Why a batch was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,4 +69,24 @@ pub(super) fn told(
         "streamArn": mapping.source.to_string(),
     });
     told
+}
+
+/// What the queue of results gets of it. A bucket gets the records as well, as on Lambda; others are told where they are.
+pub(super) fn result(
+    mapping: &Mapping,
+    batch_info: &str,
+    destination: &Destination,
+    mut told: Value,
+    records: &[Record],
+) -> NewResult {
+    let shard = told[batch_info]["shardId"].as_str().unwrap_or_default().to_owned();
+    if destination.service() == "s3" {
+        told["payload"] = call::event(records);
+    }
+    NewResult {
+        function: mapping.function.clone(),
+        target: destination.clone(),
+        body: told.to_string().into(),
+        origin: Origin::Mapping { id: mapping.id.to_string(), shard },
+    }
 }

@@ -8,8 +8,9 @@
 //!
 //! Each mapping has a keeper, which follows its changes: a worker is started for what is to be read, and stopped, after the
 //! call that it makes, when the mapping changes. A record is the source's until it is through ([`source::Source`]), so that
-//! whatever ends a worker, nothing is lost and what was under way comes again. Nothing that comes later in a stream is told
-//! to be through before what comes earlier ([`pieces`]). While the daemon drains, workers wait.
+//! whatever ends a worker, nothing is lost and what was under way comes again. What a source does not keep itself, [`shards`]
+//! does. Nothing that comes later in a stream is told to be through before what comes earlier ([`pieces`]). While the daemon
+//! drains, workers wait.
 
 mod backoff;
 mod begun;
@@ -19,30 +20,35 @@ mod gather;
 mod pieces;
 pub(super) mod record;
 mod report;
+pub(super) mod shards;
 pub(super) mod source;
 mod worker;
 
-use std::{collections::HashSet, pin::Pin, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
-use serde_json::Value;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::failures::Failures;
 use self::{
     backoff::Backoff,
-    source::{Source, SourceError},
+    shards::{Follower, stream::ShardedStream},
+    source::{Positioned, Source, SourceError},
     worker::{Tools, Worker},
 };
 use super::{
-    mapping::{Delivery, Mapping, MappingId, MappingRegistry, MappingState, SourceArn, SourceKind},
-    sources::{redis::RedisStream, sqs::Queue},
+    mapping::{Delivery, Mapping, MappingId, MappingRegistry, MappingState, SourceKind, StartingPosition},
+    sources::{
+        dynamodb::TableStream,
+        kinesis::KinesisStream,
+        nats::{NatsAddress, NatsStream},
+        redis::RedisStream,
+        sqs::Queue,
+    },
 };
 use crate::{
     aws_services::{AwsEndpoint, AwsEndpoints},
     clock::SharedClock,
-    functions::{Destination, FunctionReference},
     identity::AccountId,
-    invoke::{Invocation, Invoker},
+    invoke::Invoker,
     sandbox::Pool,
     store::Store,
 };
@@ -58,6 +64,8 @@ const QUEUE_WORKERS_MAX: u32 = 50;
 pub struct Endpoints {
     /// Redis, with its password if it has one.
     pub redis_url: Option<String>,
+    /// NATS, with what it is asked with.
+    pub nats: Option<NatsAddress>,
     /// Services of AWS.
     pub aws: AwsEndpoints,
 }
@@ -65,7 +73,11 @@ pub struct Endpoints {
 impl std::fmt::Debug for Endpoints {
     /// Without passwords.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoints").field("redis", &self.redis_url.is_some()).field("aws", &self.aws).finish()
+        f.debug_struct("Endpoints")
+            .field("redis", &self.redis_url.is_some())
+            .field("nats", &self.nats)
+            .field("aws", &self.aws)
+            .finish()
     }
 }
 
@@ -89,8 +101,7 @@ impl Pollers {
         pool: Pool,
         clock: SharedClock,
     ) -> Self {
-        let failures = Arc::new(Told { invoker: invoker.clone(), sqs: endpoints.aws.sqs.clone() });
-        Self { mappings, endpoints, store, tools: Tools { invoker, pool, clock, failures } }
+        Self { mappings, endpoints, store, tools: Tools { invoker, pool, clock } }
     }
 
     /// Follows the mappings until `stop`, and then until every worker has ended its call.
@@ -156,21 +167,44 @@ impl Pollers {
     /// Reads a mapping's source until `stop`.
     async fn work(self, mapping: Arc<Mapping>, stop: CancellationToken) {
         match mapping.source.kind() {
-            SourceKind::Redis => {
-                if let Some(source) = self.begun(&mapping, &stop).await {
-                    self.run(mapping, source, stop).await;
-                }
-            }
+            SourceKind::Redis => self.read_stream(mapping, stop, Self::redis).await,
+            SourceKind::Nats => self.read_stream(mapping, stop, Self::nats).await,
             SourceKind::Sqs | SourceKind::SqsFifo => self.read_queue(mapping, stop).await,
-            // Refused when they are mapped.
-            SourceKind::Kinesis | SourceKind::DynamoDb | SourceKind::Nats => {
-                mapping.note_result("PROBLEM: thawd does not read sources of this kind yet");
+            SourceKind::Kinesis => {
+                let mappings = self.mappings.clone();
+                let stream = needed(self.endpoints.aws.kinesis.as_ref(), "kinesis_endpoint", "Kinesis")
+                    .and_then(|endpoint| KinesisStream::new(endpoint, Arc::clone(&mapping), mappings));
+                self.read_shards(mapping, stream, stop).await;
+            }
+            SourceKind::DynamoDb => {
+                let stream = needed(self.endpoints.aws.dynamodb.as_ref(), "dynamodb_endpoint", "DynamoDB")
+                    .and_then(|endpoint| TableStream::new(endpoint, Arc::clone(&mapping)));
+                self.read_shards(mapping, stream, stop).await;
             }
         }
     }
 
     async fn run<S: Source>(&self, mapping: Arc<Mapping>, source: S, stop: CancellationToken) {
         Worker { mapping, source, tools: self.tools.clone(), stop }.run().await;
+    }
+
+    /// Reads a stream with shards.
+    async fn read_shards<S: ShardedStream>(
+        &self,
+        mapping: Arc<Mapping>,
+        stream: Result<S, SourceError>,
+        stop: CancellationToken,
+    ) {
+        match (stream, &mapping.settings.delivery) {
+            (Ok(stream), Delivery::Stream(settings)) => {
+                let (settings, tools) = (settings.clone(), self.tools.clone());
+                Follower::new(mapping, settings, stream, &self.store, tools, stop).run().await;
+            }
+            (Ok(_), Delivery::Queue { .. }) => {
+                mapping.note_result("PROBLEM: a stream has the settings of a queue")
+            }
+            (Err(error), _) => mapping.note_result(format!("PROBLEM: {error}")),
+        }
     }
 
     /// Reads a queue by several workers: as many calls run at once.
@@ -197,27 +231,27 @@ impl Pollers {
         workers.wait().await;
     }
 
-    /// A stream of Redis with its group, as soon as it can be had.
-    async fn begun(&self, mapping: &Arc<Mapping>, stop: &CancellationToken) -> Option<RedisStream> {
+    /// Reads a stream that keeps how far it was read, as soon as it can be had.
+    async fn read_stream<S: Positioned>(self, mapping: Arc<Mapping>, stop: CancellationToken, open: Open<S>) {
         let mut backoff = Backoff::new();
         loop {
-            match self.begin(mapping).await {
-                Ok(source) => return Some(source),
+            match self.begin(&mapping, open).await {
+                Ok(source) => return self.run(mapping, source, stop).await,
                 Err(error) => {
                     tracing::warn!(mapping = %mapping.id, source = %mapping.source, %error,
                         "an event source can't be read");
                     mapping.note_result(format!("PROBLEM: {error}"));
                 }
             }
-            if !backoff.pause(stop).await {
-                return None;
+            if !backoff.pause(&stop).await {
+                return;
             }
         }
     }
 
-    async fn begin(&self, mapping: &Arc<Mapping>) -> Result<RedisStream, SourceError> {
+    async fn begin<S: Positioned>(&self, mapping: &Mapping, open: Open<S>) -> Result<S, SourceError> {
         let has_begun = begun::has_begun(&self.store, mapping).map_err(SourceError::new)?;
-        let mut source = self.redis(mapping, has_begun)?;
+        let mut source = open(self, mapping, has_begun)?;
         source.begin().await?;
         if !has_begun {
             begun::note(&self.store, mapping).await.map_err(SourceError::new)?;
@@ -229,68 +263,59 @@ impl Pollers {
         let url = self.endpoints.redis_url.as_deref();
         let url = url
             .ok_or_else(|| SourceError::new("the setting redis_url is missing, which says where Redis is"))?;
-        match &mapping.settings.delivery {
-            Delivery::Stream(settings) => {
-                Ok(RedisStream::new(url, mapping, settings.starting_position, has_begun))
-            }
-            Delivery::Queue { .. } => Err(SourceError::new("a stream has the settings of a queue")),
-        }
+        Ok(RedisStream::new(url, mapping, beginning(mapping)?, has_begun))
+    }
+
+    fn nats(&self, mapping: &Mapping, has_begun: bool) -> Result<NatsStream, SourceError> {
+        let address = self.endpoints.nats.as_ref();
+        let address = address
+            .ok_or_else(|| SourceError::new("the setting nats_url is missing, which says where NATS is"))?;
+        Ok(NatsStream::new(address, mapping, beginning(mapping)?, has_begun))
     }
 
     /// Removes what a mapping that goes has left in its source. If that does not answer, it is left there.
     async fn forget(&self, mapping: &Arc<Mapping>) {
-        if mapping.source.kind() == SourceKind::Redis
-            && let Ok(mut source) = self.redis(mapping, true)
-            && let Err(error) = source.forget().await
-        {
+        let forgotten = match mapping.source.kind() {
+            SourceKind::Redis => self.forget_in(mapping, Self::redis).await,
+            SourceKind::Nats => self.forget_in(mapping, Self::nats).await,
+            _ => Ok(()),
+        };
+        if let Err(error) = forgotten {
             tracing::warn!(mapping = %mapping.id, source = %mapping.source, %error,
-                "the consumer group of a mapping that is deleted stays");
+                "what a mapping that is deleted has in its source stays there");
         }
-        if let Err(error) = begun::forget(&self.store, mapping).await {
+        let forgotten = match begun::forget(&self.store, mapping).await {
+            Ok(()) => shards::forget(&self.store, mapping).await,
+            failed => failed,
+        };
+        if let Err(error) = forgotten {
             tracing::error!(mapping = %mapping.id, %error, "what was kept of a mapping's source stays");
         }
     }
-}
 
-/// Tells functions, by events, and queues of what was given up. Other destinations are not served.
-#[derive(Debug)]
-struct Told {
-    invoker: Invoker,
-    sqs: Option<AwsEndpoint>,
-}
-
-impl Told {
-    async fn tell(&self, destination: &Destination, told: Value) -> Result<(), String> {
-        match destination.service() {
-            "lambda" => {
-                let function: FunctionReference =
-                    destination.as_str().parse().map_err(|error| format!("{destination}: {error}"))?;
-                let invocation = Invocation {
-                    function,
-                    qualifier: None,
-                    payload: told.to_string().into(),
-                    client_context: None,
-                    tail: false,
-                };
-                self.invoker.enqueue(invocation).await.map(drop).map_err(|error| error.to_string())
-            }
-            "sqs" => {
-                let endpoint = self.sqs.as_ref().ok_or("the setting sqs_endpoint is missing")?;
-                let arn: SourceArn = destination.as_str().parse().map_err(|error| format!("{error}"))?;
-                let mut queue = Queue::new(endpoint, &arn).map_err(|error| error.to_string())?;
-                queue.send(told.to_string()).await.map_err(|error| error.to_string())
-            }
-            other => Err(format!("thawd does not send to {other} yet")),
-        }
+    async fn forget_in<S: Positioned>(&self, mapping: &Mapping, open: Open<S>) -> Result<(), SourceError> {
+        open(self, mapping, true)?.forget().await
     }
 }
 
-impl Failures for Told {
-    fn send<'a>(
-        &'a self,
-        destination: &'a Destination,
-        told: Value,
-    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
-        Box::pin(self.tell(destination, told))
+/// How a stream of a mapping is opened; the last says whether it was begun before.
+type Open<S> = fn(&Pollers, &Mapping, bool) -> Result<S, SourceError>;
+
+/// Where a stream is read from at first.
+fn beginning(mapping: &Mapping) -> Result<StartingPosition, SourceError> {
+    match &mapping.settings.delivery {
+        Delivery::Stream(settings) => Ok(settings.starting_position),
+        Delivery::Queue { .. } => Err(SourceError::new("a stream has the settings of a queue")),
     }
+}
+
+/// Where a service is, which only a setting says.
+fn needed<'a>(
+    endpoint: Option<&'a AwsEndpoint>,
+    setting: &str,
+    service: &str,
+) -> Result<&'a AwsEndpoint, SourceError> {
+    endpoint.ok_or_else(|| {
+        SourceError::new(format_args!("the setting {setting} is missing, which says where {service} is"))
+    })
 }

@@ -1,4 +1,5 @@
-//! What a poller asks of a source. Each kind of source is a file in `events::sources`.
+//! What a poller asks of a source. Each kind of source is a file in `events::sources`; of one with
+//! shards, each lane of a shard is one (`shards`).
 
 use std::{fmt, future::Future, time::Duration};
 
@@ -15,6 +16,11 @@ pub(crate) trait Source: Send + 'static {
     /// The name that it is told by to whoever hears of batches that were given up: `KinesisBatchInfo` and its like.
     const BATCH_INFO: &'static str;
 
+    /// The shard that it is, as it is told to whoever hears of batches that were given up.
+    fn shard(&self) -> &str {
+        "0"
+    }
+
     /// Reads at most `limit` records, in their order, which were not read since this source was opened. Waits for the first
     /// for `wait` at most. May be dropped: what was read then is read again.
     fn read(
@@ -25,6 +31,15 @@ pub(crate) trait Source: Send + 'static {
 
     /// Says that records need not come again.
     fn done(&mut self, records: &[Record]) -> impl Future<Output = Result<(), SourceError>> + Send;
+}
+
+/// A source that keeps by itself how far a mapping has read it: a consumer group, a durable consumer.
+pub(crate) trait Positioned: Source {
+    /// Makes what is the mapping's own there, if it is not there. After that nothing that comes is missed.
+    fn begin(&mut self) -> impl Future<Output = Result<(), SourceError>> + Send;
+
+    /// Removes it.
+    fn forget(&mut self) -> impl Future<Output = Result<(), SourceError>> + Send;
 }
 
 /// A source that does not answer, or not as it should. It may come back.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     backoff::Backoff,
     call::{self, Called, RECORDS_LIMIT, Told},
-    failures::{self, Condition, Failures},
+    failures::{self, Condition},
     gather::Buffer,
     pieces::{Pieces, Rules, Through, Verdict},
     record::Record,
@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    events::mapping::{Delivery, Mapping, StreamSettings},
-    invoke::Invoker,
+    events::mapping::{Delivery, Mapping, SourceKind, StreamSettings},
+    invoke::{Invoker, NewResult},
     sandbox::Pool,
 };
 
@@ -30,16 +30,12 @@ const DRAINING: Duration = Duration::from_millis(200);
 /// its visibility time-out is 30 s unless it is set.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Tries to tell a destination of a batch that was given up.
-const TELL_TRIES: u32 = 5;
-
 /// What workers work with.
 #[derive(Clone, Debug)]
 pub(super) struct Tools {
     pub(super) invoker: Invoker,
     pub(super) pool: Pool,
     pub(super) clock: SharedClock,
-    pub(super) failures: Arc<dyn Failures>,
 }
 
 /// One worker.
@@ -100,6 +96,10 @@ impl<S: Source> Worker<S> {
 
     /// Each message stands alone: what failed is not done, and the queue gives it again.
     async fn process_messages(&mut self, batch: Vec<Record>) -> Result<(), Stopped> {
+        let batch = self.without_loops(batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
         let done = match self.call(&batch, Some(QUEUE_PATIENCE)).await? {
             Called::Answered { answer, told } => match self.report(&answer, &batch) {
                 Report::AllDone => {
@@ -123,6 +123,22 @@ impl<S: Source> Worker<S> {
             Called::NotNow(_) => Vec::new(),
         };
         if done.is_empty() { Ok(()) } else { self.done(&done).await }
+    }
+
+    /// What belongs to a chain of invocations in which the function has been called as often as it may is left to the queue,
+    /// and its dead letters, as on Lambda. Of a FIFO queue so is what comes after it.
+    fn without_loops(&self, mut batch: Vec<Record>) -> Vec<Record> {
+        let is_loop = |record: &Record| call::is_loop(&self.tools.invoker, &self.mapping, record);
+        let before = batch.len();
+        if self.mapping.source.kind() == SourceKind::SqsFifo {
+            batch.truncate(batch.iter().position(is_loop).unwrap_or(before));
+        } else {
+            batch.retain(|record| !is_loop(record));
+        }
+        if batch.len() < before {
+            self.mapping.note_result("PROBLEM: Function call failed: a recursive loop was detected");
+        }
+        batch
     }
 
     /// What comes first is through first.
@@ -247,9 +263,11 @@ impl<S: Source> Worker<S> {
                     tries, condition = condition.as_str(), "records were given up");
                 if let Some(destination) = &settings.on_failure {
                     let now = self.tools.clock.now();
-                    let told =
+                    let mut told =
                         failures::told(&self.mapping, S::BATCH_INFO, given_up, condition, tries, last, now);
-                    self.tell(destination, told).await?;
+                    told[S::BATCH_INFO]["shardId"] = self.source.shard().into();
+                    self.tell(failures::result(&self.mapping, S::BATCH_INFO, destination, told, given_up))
+                        .await?;
                 }
                 records
             }
@@ -257,25 +275,15 @@ impl<S: Source> Worker<S> {
         self.done(&batch[range]).await
     }
 
-    async fn tell(
-        &self,
-        destination: &crate::functions::Destination,
-        told: serde_json::Value,
-    ) -> Result<(), Stopped> {
+    /// Has a destination told. When this returns the queue of results has it, durably; it waits for the destination.
+    async fn tell(&self, result: NewResult) -> Result<(), Stopped> {
         let mut backoff = Backoff::new();
-        for tried in 1..=TELL_TRIES {
-            match self.tools.failures.send(destination, told.clone()).await {
-                Ok(()) => return Ok(()),
-                Err(error) if tried == TELL_TRIES => {
-                    tracing::error!(mapping = %self.mapping.id, %destination, error, %told,
-                        "a destination could not be told of records that were given up");
-                    self.mapping.note_result(format!("PROBLEM: the destination could not be told: {error}"));
-                }
-                Err(_) => {
-                    if !backoff.pause(&self.stop).await {
-                        return Err(Stopped);
-                    }
-                }
+        while let Err(error) = self.tools.invoker.queue().tell(result.clone()).await {
+            tracing::warn!(mapping = %self.mapping.id, destination = %result.target, %error,
+                "records that were given up wait until a destination can be told of them");
+            self.mapping.note_result(format!("PROBLEM: the destination can't be told: {error}"));
+            if !backoff.pause(&self.stop).await {
+                return Err(Stopped);
             }
         }
         Ok(())

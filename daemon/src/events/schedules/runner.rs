@@ -15,7 +15,7 @@ use super::{
     input::Context,
 };
 use crate::{
-    functions::{ErrorKind, ServiceCall},
+    functions::ServiceCall,
     identity::AccountId,
     invoke::{Invocation, InvokeError, Invoker},
     runtime_api::RequestId,
@@ -263,10 +263,11 @@ impl Schedules {
             payload: Bytes::from(payload),
             client_context: None,
             tail: false,
+            trace: None,
         };
         match accept(invocation).await {
             Ok(id) => Delivery::Accepted(id),
-            Err(error) if passes(&error) => Delivery::Later(error.to_string()),
+            Err(error) if error.may_pass() => Delivery::Later(error.to_string()),
             Err(error) => Delivery::Refused(error.to_string()),
         }
     }
@@ -274,18 +275,6 @@ impl Schedules {
     fn lets_in(&self, account: AccountId, rule: &str, target: &Target) -> bool {
         let call = ServiceCall { service: EVENTS, source_arn: rule, source_account: account };
         self.0.registry.of(account).lets_in(&target.function, &call)
-    }
-}
-
-/// Whether it may go well later.
-fn passes(error: &InvokeError) -> bool {
-    match error {
-        InvokeError::Function(error) => matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal),
-        InvokeError::PayloadTooLarge { .. }
-        | InvokeError::EventTooLarge { .. }
-        | InvokeError::PayloadNotJson(_)
-        | InvokeError::LogGroup(_) => false,
-        _ => true,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::events::{
     mapping::{Mapping, SourceArn, StartingPosition, seen_by_patterns},
     poller::{
         record::Record,
-        source::{Source, SourceError},
+        source::{Positioned, Source, SourceError},
     },
 };
 
@@ -77,26 +77,6 @@ impl RedisStream {
             reading: Reading::Pending(BEGINNING.to_owned()),
             held: HashSet::new(),
         }
-    }
-
-    /// Makes the group, if it is not there. After that nothing that comes is missed.
-    pub(crate) async fn begin(&mut self) -> Result<(), SourceError> {
-        let mut connection = self.connection().await?;
-        let made: Result<String, RedisError> =
-            connection.xgroup_create_mkstream(self.arn.name(), &self.group, &self.beginning).await;
-        self.beginning = BEGINNING.to_owned();
-        match made {
-            Ok(_) => Ok(()),
-            Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
-            Err(error) => Err(self.failed(error)),
-        }
-    }
-
-    /// Removes the group.
-    pub(crate) async fn forget(&mut self) -> Result<(), SourceError> {
-        let mut connection = self.connection().await?;
-        let removed: Result<i64, RedisError> = connection.xgroup_destroy(self.arn.name(), &self.group).await;
-        removed.map(drop).map_err(|error| self.failed(error))
     }
 
     async fn connection(&mut self) -> Result<MultiplexedConnection, SourceError> {
@@ -220,6 +200,26 @@ impl Source for RedisStream {
             self.held.remove(id);
         }
         Ok(())
+    }
+}
+
+impl Positioned for RedisStream {
+    async fn begin(&mut self) -> Result<(), SourceError> {
+        let mut connection = self.connection().await?;
+        let made: Result<String, RedisError> =
+            connection.xgroup_create_mkstream(self.arn.name(), &self.group, &self.beginning).await;
+        self.beginning = BEGINNING.to_owned();
+        match made {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    async fn forget(&mut self) -> Result<(), SourceError> {
+        let mut connection = self.connection().await?;
+        let removed: Result<i64, RedisError> = connection.xgroup_destroy(self.arn.name(), &self.group).await;
+        removed.map(drop).map_err(|error| self.failed(error))
     }
 }
 

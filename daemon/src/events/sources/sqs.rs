@@ -8,13 +8,17 @@ use std::time::Duration;
 
 use aws_sdk_sqs::{
     Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
-    types::{DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName},
+    error::{ProvideErrorMetadata, SdkError},
+    types::{
+        DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName,
+        QueueAttributeName,
+    },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
+use super::aws;
 use crate::{
     aws_services::AwsEndpoint,
     events::{
@@ -44,11 +48,23 @@ impl Queue {
         Ok(Self { client: Client::new(&config), arn: arn.clone(), url: None })
     }
 
-    /// Sends a message to the queue.
-    pub(crate) async fn send(&mut self, body: String) -> Result<(), SourceError> {
-        let url = self.url().await?;
-        let sent = self.client.send_message().queue_url(url).message_body(body).send().await;
-        sent.map(drop).map_err(|error| self.failed(error))
+    /// For how long it hides a message that it has given, in seconds; `None` if there is no such queue.
+    pub(super) async fn visibility_timeout(&mut self) -> Result<Option<u32>, SourceError> {
+        const NAME: QueueAttributeName = QueueAttributeName::VisibilityTimeout;
+        let found = self.client.get_queue_url().queue_name(self.arn.name()).send().await;
+        let url = match found {
+            Ok(found) => found.queue_url,
+            Err(SdkError::ServiceError(error)) if error.err().is_queue_does_not_exist() => return Ok(None),
+            Err(error) => return Err(self.failed(error)),
+        };
+        let asking = self.client.get_queue_attributes().set_queue_url(url).attribute_names(NAME);
+        let attributes = match asking.send().await {
+            Ok(found) => found.attributes.unwrap_or_default(),
+            Err(SdkError::ServiceError(error)) if error.err().is_queue_does_not_exist() => return Ok(None),
+            Err(error) => return Err(self.failed(error)),
+        };
+        let seconds = attributes.get(&NAME).and_then(|text| text.parse().ok());
+        seconds.map(Some).ok_or_else(|| SourceError::new("SQS does not tell the queue's visibility time-out"))
     }
 
     async fn url(&mut self) -> Result<String, SourceError> {
@@ -68,12 +84,7 @@ impl Queue {
         error: SdkError<E>,
     ) -> SourceError {
         self.url = None;
-        match (error.code(), error.message()) {
-            (Some(code), message) => {
-                SourceError::new(format_args!("SQS: {code}: {}", message.unwrap_or_default()))
-            }
-            (None, _) => SourceError::new(format_args!("SQS: {}", DisplayErrorContext(&error))),
-        }
+        aws::failed("SQS", &error)
     }
 
     fn record(&self, message: Message) -> Option<Record> {

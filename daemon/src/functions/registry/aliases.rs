@@ -7,10 +7,11 @@ use super::{
     index::Entry,
     page_limit, permissions,
     record::{self, AliasRecord},
+    urls::url_key,
 };
 use crate::functions::{
-    Alias, AliasName, EventInvokeConfig, FunctionArn, FunctionError, FunctionReference, InvalidField, Policy,
-    ProvisionedConcurrency, Qualifier, RevisionId, Version,
+    Alias, AliasName, EventInvokeConfig, FunctionArn, FunctionError, FunctionReference, FunctionUrlConfig,
+    InvalidField, Policy, ProvisionedConcurrency, Qualifier, RevisionId, Version,
     alias::{CreateAlias, Routing, UpdateAlias},
 };
 
@@ -110,7 +111,7 @@ impl FunctionRegistry {
         Ok(new)
     }
 
-    /// Deletes an alias with its policy; one that is not there has been deleted already.
+    /// Deletes an alias with its policy and its URL; one that is not there has been deleted already.
     ///
     /// # Errors
     /// There is no such function.
@@ -133,13 +134,17 @@ impl FunctionRegistry {
             batch.delete::<Policy>(&permissions::policy_key(account, &name, Some(&qualifier)))?;
             batch.delete::<EventInvokeConfig>(&record::key_of(account, &name, &qualifier))?;
             batch.delete::<ProvisionedConcurrency>(&record::key_of(account, &name, &qualifier))?;
+            batch.delete::<FunctionUrlConfig>(&url_key(account, &name, Some(&alias)))?;
             registry.write(batch, &entry.latest.arn).await?;
-            if let Some(kept) = registry.index_mut().get_mut(account, &name) {
+            let mut index = registry.index_mut();
+            index.remove_url(account, &name, &Some(alias.clone()));
+            if let Some(kept) = index.get_mut(account, &name) {
                 kept.aliases.remove(&alias);
                 kept.policies.remove(&Some(qualifier.clone()));
                 kept.event_configs.remove(&qualifier);
                 kept.provisioned.remove(&qualifier);
             }
+            drop(index);
             registry.provisions_changed(account, &name);
             Ok(())
         })

@@ -52,6 +52,9 @@ impl FunctionRegistry {
         let CreateFunction { name, settings, layers, tags, code_signing, publish } = function;
         settings.runtime.check_available()?;
         self.check_free(&name)?;
+        if let Some(target) = &settings.dead_letter {
+            self.check_dead_letter(self.1, target)?;
+        }
         let layers = self.layers_of(&layers)?;
         if let Some(arn) = &code_signing {
             check_untrusted(&*self.known_code_signing(arn)?, &name)?;

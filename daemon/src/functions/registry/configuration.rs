@@ -20,6 +20,9 @@ impl FunctionRegistry {
         if let Some(runtime) = &update.runtime {
             runtime.check_available()?;
         }
+        if let Some(Some(target)) = &update.dead_letter {
+            self.check_dead_letter(account, target)?;
+        }
         let registry = self.clone();
         self.run(async move {
             let _pass = registry.0.gates.enter(account, &name).await;

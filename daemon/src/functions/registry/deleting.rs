@@ -6,11 +6,12 @@ use super::{
     index::Entry,
     permissions::policy_key,
     record::{self, AliasRecord, FormerFunction, VersionRecord},
+    urls::url_key,
 };
 use crate::{
     functions::{
-        EventInvokeConfig, FunctionError, FunctionReference, InvalidField, Policy, ProvisionedConcurrency,
-        Qualifier, Version, VersionNumber,
+        EventInvokeConfig, FunctionError, FunctionReference, FunctionUrlConfig, InvalidField, Policy,
+        ProvisionedConcurrency, Qualifier, Version, VersionNumber,
     },
     store::{Batch, StoreError},
 };
@@ -26,6 +27,7 @@ enum Doomed {
     EventConfig(String),
     Provisioned(String),
     CodeSigning(String),
+    Url(String),
 }
 
 impl Doomed {
@@ -37,6 +39,7 @@ impl Doomed {
             Self::EventConfig(key) => batch.delete::<EventInvokeConfig>(key),
             Self::Provisioned(key) => batch.delete::<ProvisionedConcurrency>(key),
             Self::CodeSigning(key) => batch.delete::<SigningOfFunction>(key),
+            Self::Url(key) => batch.delete::<FunctionUrlConfig>(key),
         }
     }
 }
@@ -138,6 +141,8 @@ impl FunctionRegistry {
         doomed.extend(
             provisioned.map(|qualifier| Doomed::Provisioned(record::key_of(account, name, qualifier))),
         );
+        let urls = entry.urls.keys();
+        doomed.extend(urls.map(|alias| Doomed::Url(url_key(account, name, alias.as_ref()))));
         doomed.extend(entry.code_signing.iter().map(|_| Doomed::CodeSigning(record::key(account, name))));
         let mut batch = Batch::new();
         batch.compare_and_delete(&entry.stored)?;

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{FunctionRegistry, Page, index::Entry, page_limit, record};
+use super::{FunctionRegistry, Page, index::Entry, page_limit, record, targets::Taker};
 use crate::{
     functions::{
         EventInvokeConfig, FunctionArn, FunctionError, FunctionName, FunctionReference, InvalidField,
         Qualifier,
-        event_invoke::{Destination, Destinations, EventInvokeSettings},
+        destination::Destination,
+        event_invoke::{Destinations, EventInvokeSettings},
     },
     identity::AccountId,
 };
-
-/// Services that a result can go to.
-const SERVICES: [&str; 6] = ["lambda", "sqs", "sns", "events", "s3", "logs"];
 
 /// What becomes of what the settings don't say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,32 +173,27 @@ impl FunctionRegistry {
         qualifier: &Qualifier,
         destinations: &Destinations,
     ) -> Result<(), FunctionError> {
-        let invalid = |message: String| Err(InvalidField::new("destination_config", message).into());
         let Destinations { on_success, on_failure } = destinations;
-        for destination in on_success.iter().chain(on_failure) {
-            if !destination.is_url() && !SERVICES.contains(&destination.service()) {
-                return invalid(format!(
+        let of_whom = on_success.iter().map(|it| (it, Taker::OnSuccess));
+        for (destination, taker) in of_whom.chain(on_failure.iter().map(|it| (it, Taker::OnFailure))) {
+            if !taker.may_be(destination) {
+                let told = format!(
                     "The provided destination config DestinationConfig(onSuccess={}, onFailure={}) is invalid.",
                     shown("OnSuccess", on_success.as_ref()),
                     shown("OnFailure", on_failure.as_ref()),
-                ));
+                );
+                return Err(InvalidField::new("destination_config", told).into());
             }
-            if destination.service() != "lambda" {
-                continue;
+            let function = destination.as_str().parse::<FunctionArn>();
+            if let Ok(function) = function
+                && function.name == *entry.latest.name()
+                && function.account == entry.latest.account()
+                && function.qualifier.unwrap_or(Qualifier::LATEST) == *qualifier
+            {
+                let told = "You can't specify the function as a destination for itself.";
+                return Err(InvalidField::new("destination_config", told).into());
             }
-            let Ok(function) = destination.as_str().parse::<FunctionArn>() else {
-                return invalid(format!("The destination ARN {destination} is invalid."));
-            };
-            let other = FunctionReference::from(function.clone());
-            if function.name == *entry.latest.name() && function.account == entry.latest.account() {
-                let named = function.qualifier.unwrap_or(Qualifier::LATEST);
-                if named == *qualifier {
-                    return invalid("You can't specify the function as a destination for itself.".to_owned());
-                }
-            }
-            if self.resolve(&other, None).is_err() {
-                return invalid(format!("The destination ARN {destination} is invalid."));
-            }
+            self.check_taker(entry.latest.account(), destination, taker)?;
         }
         Ok(())
     }

@@ -12,8 +12,8 @@ use std::{
 use super::{code_signing::CodeSignings, layers::Layers, record::FunctionRecord, version::FunctionVersion};
 use crate::{
     functions::{
-        Alias, AliasName, CodeSigningId, EventInvokeConfig, FunctionName, Policy, ProvisionedConcurrency,
-        Qualifier, RuntimeName, Version, VersionNumber,
+        Alias, AliasName, CodeSigningId, EventInvokeConfig, FunctionName, FunctionUrlConfig, Policy,
+        ProvisionedConcurrency, Qualifier, RuntimeName, UrlId, Version, VersionNumber,
     },
     identity::AccountId,
     store::{Sha256Digest, Stored},
@@ -30,6 +30,8 @@ pub(super) struct Entry {
     pub(super) policies: HashMap<Option<Qualifier>, Arc<Policy>>,
     pub(super) event_configs: BTreeMap<Qualifier, Arc<EventInvokeConfig>>,
     pub(super) provisioned: BTreeMap<Qualifier, Arc<ProvisionedConcurrency>>,
+    /// Of the function as a whole, and of its aliases.
+    pub(super) urls: BTreeMap<Option<AliasName>, Arc<FunctionUrlConfig>>,
     pub(super) code_signing: Option<CodeSigningId>,
 }
 
@@ -44,6 +46,7 @@ impl Entry {
             policies: HashMap::new(),
             event_configs: BTreeMap::new(),
             provisioned: BTreeMap::new(),
+            urls: BTreeMap::new(),
             code_signing: None,
         }
     }
@@ -79,6 +82,14 @@ pub struct Usage {
     pub code_bytes: u64,
 }
 
+/// What a URL belongs to.
+#[derive(Clone, Debug)]
+pub(super) struct UrlOwner {
+    pub(super) account: AccountId,
+    pub(super) name: FunctionName,
+    pub(super) alias: Option<AliasName>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Index {
     accounts: HashMap<AccountId, HashMap<FunctionName, Entry>>,
@@ -87,6 +98,7 @@ pub(super) struct Index {
     /// How many versions of each account use each runtime.
     runtimes: HashMap<(AccountId, RuntimeName), usize>,
     usage: HashMap<AccountId, Usage>,
+    urls: HashMap<UrlId, UrlOwner>,
     pub(super) layers: Layers,
     pub(super) code_signings: CodeSignings,
 }
@@ -107,6 +119,10 @@ impl Index {
         self.count(&version);
         for published in entry.versions.values() {
             self.count(published);
+        }
+        for (alias, url) in &entry.urls {
+            let (account, name) = (version.account(), version.name().clone());
+            self.urls.insert(url.id, UrlOwner { account, name, alias: alias.clone() });
         }
         self.usage.entry(version.account()).or_default().functions += 1;
         self.accounts.entry(version.account()).or_default().insert(version.name().clone(), entry);
@@ -151,8 +167,37 @@ impl Index {
         for version in removed.all_versions() {
             self.forget(version);
         }
+        for url in removed.urls.values() {
+            self.urls.remove(&url.id);
+        }
         if let Some(usage) = self.usage.get_mut(&account) {
             usage.functions -= 1;
+        }
+    }
+
+    /// What the URL with this id belongs to.
+    pub(super) fn url_owner(&self, id: UrlId) -> Option<&UrlOwner> {
+        self.urls.get(&id)
+    }
+
+    /// Adds a URL, or replaces it by a later state of itself.
+    pub(super) fn set_url(
+        &mut self,
+        account: AccountId,
+        name: &FunctionName,
+        alias: Option<AliasName>,
+        url: Arc<FunctionUrlConfig>,
+    ) {
+        let Some(entry) = self.get_mut(account, name) else { return };
+        let id = url.id;
+        entry.urls.insert(alias.clone(), url);
+        self.urls.insert(id, UrlOwner { account, name: name.clone(), alias });
+    }
+
+    pub(super) fn remove_url(&mut self, account: AccountId, name: &FunctionName, alias: &Option<AliasName>) {
+        let removed = self.get_mut(account, name).and_then(|entry| entry.urls.remove(alias));
+        if let Some(removed) = removed {
+            self.urls.remove(&removed.id);
         }
     }
 

@@ -32,7 +32,9 @@ mod publishing;
 mod record;
 mod requests;
 mod settling;
+mod targets;
 mod upload;
+mod urls;
 mod version;
 
 use std::{
@@ -50,7 +52,9 @@ pub use self::{
     provisioned::Provisioned,
     publishing::PublishVersion,
     requests::{Changed, Collected, CreateFunction, Found, FunctionChange, FunctionPage, Page, UpdateCode},
+    targets::ResultServices,
     upload::{CodeUpload, UploadedCode},
+    urls::{FunctionUrl, UrlTarget},
     version::{FunctionVersion, LastUpdateStatus, Reason, State},
 };
 use self::{
@@ -91,11 +95,18 @@ pub struct RegistryOptions {
     pub account: AccountId,
     /// Calls that an account may run at once.
     pub concurrency: u32,
+    /// Where results can be sent to.
+    pub results: ResultServices,
 }
 
 impl Default for RegistryOptions {
     fn default() -> Self {
-        Self { region: Region::default(), account: AccountId::default(), concurrency: DEFAULT_CONCURRENCY }
+        Self {
+            region: Region::default(),
+            account: AccountId::default(),
+            concurrency: DEFAULT_CONCURRENCY,
+            results: ResultServices::default(),
+        }
     }
 }
 

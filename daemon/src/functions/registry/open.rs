@@ -20,8 +20,8 @@ use super::{
 use crate::{
     clock::SharedClock,
     functions::{
-        Alias, Concurrency, EventInvokeConfig, FunctionArn, FunctionError, FunctionName, PackageError,
-        PackageStore, Policy, ProvisionedConcurrency, Qualifier, Version,
+        Alias, Concurrency, EventInvokeConfig, FunctionArn, FunctionError, FunctionName, FunctionUrlConfig,
+        PackageError, PackageStore, Policy, ProvisionedConcurrency, Qualifier, Version,
     },
     identity::AccountId,
     store::{Record, Sha256Digest, Store, StoreError, Stored},
@@ -141,6 +141,16 @@ impl Reader<'_> {
             let Some((entry, qualifier)) = self.owner(entries, &stored).await? else { continue };
             let qualifier = qualifier.ok_or_else(|| damaged(&stored))?;
             entry.provisioned.insert(qualifier, Arc::new(stored.into_value()));
+        }
+        for stored in self.store.scan_all::<FunctionUrlConfig>("") {
+            let stored = stored?;
+            let Some((entry, qualifier)) = self.owner(entries, &stored).await? else { continue };
+            let alias = match qualifier {
+                None => None,
+                Some(Qualifier::Alias(alias)) => Some(alias),
+                Some(_) => return Err(damaged(&stored).into()),
+            };
+            entry.urls.insert(alias, Arc::new(stored.into_value()));
         }
         for stored in self.store.scan_all::<SigningOfFunction>("") {
             let stored = stored?;

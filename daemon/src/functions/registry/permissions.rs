@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{FunctionRegistry, index::Entry, record};
 use crate::{
     functions::{
-        FunctionArn, FunctionError, FunctionName, FunctionReference, InvalidField, Policy, Qualifier,
+        Action, FunctionArn, FunctionError, FunctionName, FunctionReference, InvalidField, Policy, Qualifier,
         RevisionId, ServiceCall, Statement, StatementId, policy::MAX_POLICY_BYTES,
     },
     identity::AccountId,
@@ -34,7 +34,7 @@ impl FunctionRegistry {
     /// Allows something to somebody. Returns the statement's document.
     ///
     /// # Errors
-    /// There is no such resource, or it is `$LATEST`; the policy has such a statement, is at another revision, or would
+    /// There is no such resource, or it is `$LATEST`; a condition is none of the action; the policy has such a statement, is at another revision, or would
     /// be too long.
     pub async fn add_permission(
         &self,
@@ -47,6 +47,15 @@ impl FunctionRegistry {
             return Err(InvalidField::new(
                 "qualifier",
                 "We currently do not support adding policies for $LATEST.",
+            )
+            .into());
+        }
+        if add.statement.url_auth_type.is_some()
+            && add.statement.action.as_str() != Action::INVOKE_FUNCTION_URL
+        {
+            return Err(InvalidField::new(
+                "function_url_auth_type",
+                "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action",
             )
             .into());
         }

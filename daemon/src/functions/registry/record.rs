@@ -10,9 +10,9 @@ use time::OffsetDateTime;
 
 use crate::{
     functions::{
-        AliasName, Description, FunctionName, Qualifier, RecursiveLoop, RevisionId, RuntimeManagement,
-        Settings, Tags, Version, VersionNumber, alias::Routing, event_invoke::EventInvokeConfig,
-        policy::Policy, provisioned::ProvisionedConcurrency,
+        AliasName, Description, FunctionName, FunctionUrlConfig, Qualifier, RecursiveLoop, RevisionId,
+        RuntimeManagement, Settings, Tags, Version, VersionNumber, alias::Routing,
+        event_invoke::EventInvokeConfig, policy::Policy, provisioned::ProvisionedConcurrency,
     },
     identity::AccountId,
     store::{Record, Sha256Digest},
@@ -146,7 +146,12 @@ impl Record for AliasRecord {
 /// Under `ACCOUNT/NAME` for the function as a whole, `ACCOUNT/NAME/QUALIFIER` for a version or alias.
 impl Record for Policy {
     const TREE: &'static str = "function_policies";
-    const SCHEMA_VERSION: u16 = 1;
+    const SCHEMA_VERSION: u16 = 2;
+
+    /// Schema 1 had one condition less. Who knows only that would take a statement for wider than it is.
+    fn upgrade(found: u16, old: Value) -> Option<Value> {
+        (found == 1).then_some(old)
+    }
 }
 
 /// Under `ACCOUNT/NAME/QUALIFIER`.
@@ -158,6 +163,12 @@ impl Record for EventInvokeConfig {
 /// Under `ACCOUNT/NAME/QUALIFIER`.
 impl Record for ProvisionedConcurrency {
     const TREE: &'static str = "function_provisioned";
+    const SCHEMA_VERSION: u16 = 1;
+}
+
+/// Under `ACCOUNT/NAME` for the function as a whole, `ACCOUNT/NAME/ALIAS` for an alias.
+impl Record for FunctionUrlConfig {
+    const TREE: &'static str = "function_urls";
     const SCHEMA_VERSION: u16 = 1;
 }
 

@@ -2,6 +2,8 @@
 
 mod code_signing;
 mod provisioned;
+mod targets;
+mod urls;
 
 use std::{
     collections::BTreeMap,
@@ -102,7 +104,8 @@ async fn open(directory: &Path, clock: &Arc<FixedClock>) -> (Store, FunctionRegi
     let limits =
         PackageLimits { max_zip_bytes: 100_000, max_unpacked_bytes: 3_000, ..PackageLimits::default() };
     let packages = PackageStore::open(directory.join("packages"), limits).unwrap();
-    let options = RegistryOptions::default();
+    let results = ResultServices { sqs: true, sns: true, s3: false };
+    let options = RegistryOptions { results, ..RegistryOptions::default() };
     let registry = FunctionRegistry::open(store.clone(), packages, clock.clone(), options).await.unwrap();
     (store, registry)
 }
@@ -880,6 +883,7 @@ fn permission(id: &str) -> AddPermission {
             event_source_token: None,
             organisation: None,
             url_auth_type: None,
+            via_url: None,
         },
         revision_id: None,
     }

@@ -32,7 +32,7 @@ use self::{
     key::{SigningKey, SigningKeys},
     uri::PathStyle,
 };
-use super::{AccessKeyId, AccountId, Credential, Credentials};
+use super::{AccessKeyId, AccountId, Credential, Credentials, Service};
 
 /// How far the clocks of caller and daemon may be apart.
 const SKEW: Duration = Duration::minutes(5);
@@ -47,6 +47,8 @@ pub struct Identity {
     pub account: AccountId,
     /// The key that it signed with.
     pub access_key_id: AccessKeyId,
+    /// The service that it is, if it is not the account itself.
+    pub service: Option<Service>,
 }
 
 /// Checks signatures.
@@ -113,6 +115,7 @@ impl Verifier {
             identity: Identity {
                 account: credential.account,
                 access_key_id: credential.access_key_id.clone(),
+                service: credential.service.clone(),
             },
             claim,
             payload,

@@ -7,9 +7,9 @@ use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::forma
 
 use super::{Outgoing, Purpose, Results};
 use crate::{
-    functions::{Destination, EventInvokeConfig, FunctionVersion, Qualifier},
+    functions::{Destination, EventInvokeConfig, FunctionArn, FunctionVersion, Qualifier},
     invoke::{
-        Invoked,
+        Invoked, TraceHeader,
         queue::{Condition, QueuedEvent, beginning},
     },
 };
@@ -87,13 +87,15 @@ pub(in crate::invoke) fn results(
     config: Option<&EventInvokeConfig>,
 ) -> Results {
     let mut results = Results::new();
+    let trace = handed_on(ending);
     let (target, purpose) = match ending.condition {
         Condition::Success => (config.and_then(|config| config.on_success.as_ref()), Purpose::OnSuccess),
         _ => (config.and_then(|config| config.on_failure.as_ref()), Purpose::OnFailure),
     };
-    if let Some(target) = target {
+    if let Some(target) = target.filter(|target| !goes_round(ending, target)) {
         let body = record(ending, OffsetDateTime::now_utc());
-        results.push(Outgoing { target: target.clone(), purpose, body, attributes: Vec::new() });
+        let (target, trace) = (target.clone(), Some(trace.clone()));
+        results.push(Outgoing { target, purpose, body, attributes: Vec::new(), trace });
     }
     let dead_letter = version.and_then(|version| version.dead_letter.as_ref());
     if ending.condition != Condition::Success
@@ -104,9 +106,29 @@ pub(in crate::invoke) fn results(
             purpose: Purpose::DeadLetter,
             body: ending.payload.clone(),
             attributes: attributes(ending),
+            trace: Some(trace),
         });
     }
     results
+}
+
+/// The chain of invocations that the results belong to: the function is in it if it ran.
+fn handed_on(ending: &Ending<'_>) -> TraceHeader {
+    let QueuedEvent { trace, function, .. } = ending.event;
+    if ending.event.failures == 0 && ending.invoked.is_none() {
+        return trace.clone();
+    }
+    trace.enter(function.account, &function.name).header
+}
+
+/// Whether a function that is to be told of a loop which was cut is part of it, and would be cut as well: two that are each
+/// other's on-failure destinations would tell each other for ever.
+fn goes_round(ending: &Ending<'_>, target: &Destination) -> bool {
+    ending.condition == Condition::RecursiveInvocation
+        && target
+            .as_str()
+            .parse::<FunctionArn>()
+            .is_ok_and(|function| ending.event.trace.enter(function.account, &function.name).is_loop)
 }
 
 /// Lambda's record of an invocation.
@@ -146,9 +168,19 @@ fn attributes(ending: &Ending<'_>) -> Vec<(String, String)> {
     let message = error.map_or("", |error| error.message.as_str());
     vec![
         ("RequestID".to_owned(), ending.event.id.to_string()),
-        ("ErrorCode".to_owned(), "200".to_owned()),
+        ("ErrorCode".to_owned(), error_code(ending.condition).to_string()),
         ("ErrorMessage".to_owned(), beginning(message, ERROR_MESSAGE).to_owned()),
     ]
+}
+
+/// What Invoke answers to such a call.
+fn error_code(condition: Condition) -> u16 {
+    match condition {
+        // A function that failed has answered.
+        Condition::Success | Condition::RetriesExhausted | Condition::EventAgeExceeded => 200,
+        Condition::FunctionDeleted => 404,
+        Condition::RecursiveInvocation => 400,
+    }
 }
 
 #[cfg(test)]
@@ -158,6 +190,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        identity::AccountId,
         invoke::queue::{LastError, Payload},
         runtime_api::RequestId,
         sandbox::{FunctionError, Outcome},
@@ -169,6 +202,7 @@ mod tests {
             function: "arn:aws:lambda:us-east-1:000000000000:function:f:live".parse().unwrap(),
             payload: Payload::Inline("{}".into()),
             client_context: None,
+            trace: TraceHeader::default(),
             accepted_at: 0,
             failures: 3,
             setbacks: 0,
@@ -240,5 +274,27 @@ mod tests {
         let body: Value = serde_json::from_slice(&record(&ending, OffsetDateTime::UNIX_EPOCH)).unwrap();
         assert!(body.get("responseContext").is_none() && body.get("responsePayload").is_none(), "{body}");
         assert_eq!(attributes(&ending)[2], ("ErrorMessage".to_owned(), "no".to_owned()));
+    }
+    #[test]
+    fn a_loop_that_was_cut_is_told_to_nobody_who_is_part_of_it() {
+        let (mut event, payload) = (event(), Bytes::from("{}"));
+        for name in ["f", "g"].repeat(16) {
+            event.trace = event.trace.enter(AccountId::DEFAULT, &name.parse().unwrap()).header;
+        }
+        let condition = Condition::RecursiveInvocation;
+        let ending = Ending { event: &event, condition, payload: &payload, invoked: None };
+        let told = |name: &str| {
+            let target = format!("arn:aws:lambda:us-east-1:000000000000:function:{name}");
+            let config = EventInvokeConfig {
+                maximum_retry_attempts: None,
+                maximum_event_age: None,
+                on_success: None,
+                on_failure: Some(target.parse().unwrap()),
+                last_modified: OffsetDateTime::UNIX_EPOCH,
+            };
+            results(&ending, None, Some(&config)).len()
+        };
+        assert_eq!((told("g"), told("h")), (0, 1));
+        assert_eq!(attributes(&ending)[1], ("ErrorCode".to_owned(), "400".to_owned()));
     }
 }

@@ -6,7 +6,7 @@ use super::{
     EventQueue, Payload, Shared,
     books::Place,
     payload::Payloads,
-    record::{DeadEvent, QueuedEvent, Waiting, key, parse_key},
+    record::{DeadEvent, DeadResult, QueuedEvent, Waiting, key, parse_key},
 };
 use crate::{
     functions::FunctionName,
@@ -25,7 +25,7 @@ pub enum EventState {
     Waiting,
     /// It has ended, and a destination has yet to take its result.
     Delivering,
-    /// It was given up, and nobody wanted to be told.
+    /// It was given up, and nobody wanted to be told; or its result was, which its destination did not take.
     Dead,
 }
 
@@ -60,6 +60,8 @@ pub enum Event {
     Delivering(Delivery),
     /// See [`EventState::Dead`].
     Dead(DeadEvent),
+    /// See [`EventState::Dead`].
+    DeadResult(DeadResult),
 }
 
 impl Event {
@@ -70,6 +72,7 @@ impl Event {
             Self::Waiting(event) => &event.id,
             Self::Delivering(delivery) => &delivery.id,
             Self::Dead(dead) => &dead.event.id,
+            Self::DeadResult(dead) => &dead.delivery.id,
         }
     }
 
@@ -84,6 +87,7 @@ impl Event {
             Self::Waiting(event) => &event.payload,
             Self::Delivering(delivery) => &delivery.body,
             Self::Dead(dead) => &dead.event.payload,
+            Self::DeadResult(dead) => &dead.delivery.body,
         }
     }
 }
@@ -122,8 +126,27 @@ pub enum EventsError {
     Interrupted,
 }
 
-/// The kinds in the order in which they are listed. A page token is the kind's digit and the key of its last event.
-const KINDS: [EventState; 3] = [EventState::Waiting, EventState::Delivering, EventState::Dead];
+/// What the store keeps apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Waiting,
+    Delivering,
+    Dead,
+    DeadResult,
+}
+
+impl Kind {
+    /// In the order in which they are listed. A page token is the kind's digit and the key of its last event.
+    const ALL: [Self; 4] = [Self::Waiting, Self::Delivering, Self::Dead, Self::DeadResult];
+
+    const fn state(self) -> EventState {
+        match self {
+            Self::Waiting => EventState::Waiting,
+            Self::Delivering => EventState::Delivering,
+            Self::Dead | Self::DeadResult => EventState::Dead,
+        }
+    }
+}
 
 impl EventQueue {
     /// A page of events, `limit` at the most, after the page whose token this is.
@@ -144,27 +167,26 @@ impl EventQueue {
     /// # Errors
     /// There is none of this id; the store fails.
     pub async fn show(&self, account: AccountId, id: &str) -> Result<(Listed, Bytes), EventsError> {
-        let found = self.find(account, id).await?;
+        let found =
+            self.find(account, id).await?.into_iter().next().ok_or_else(|| NoSuchEvent(id.to_owned()))?;
         let payload = self.0.payloads.read(found.event.payload()).await?;
         Ok((found, payload))
     }
 
-    /// Sends an event again: a dead one as if it were new, and one that waits at once.
+    /// Sends an event again, and its results: what is dead as if it were new, and what waits at once.
     ///
     /// # Errors
     /// There is none of this id; it runs; the store fails.
     pub async fn retry(&self, account: AccountId, id: &str) -> Result<(), EventsError> {
-        let found = self.find(account, id).await?;
-        self.change(found, Change::Retry).await
+        self.change_found(account, id, Change::Retry).await
     }
 
-    /// Throws an event away, whatever it waits for.
+    /// Throws an event away, and its results, whatever they wait for.
     ///
     /// # Errors
     /// There is none of this id; it runs; the store fails.
     pub async fn purge(&self, account: AccountId, id: &str) -> Result<(), EventsError> {
-        let found = self.find(account, id).await?;
-        self.change(found, Change::Purge).await
+        self.change_found(account, id, Change::Purge).await
     }
 
     /// Does the same with every event that is meant. Returns how many; those that run are passed over.
@@ -181,6 +203,13 @@ impl EventQueue {
     /// The store fails; what was done before that is done.
     pub async fn purge_all(&self, filter: EventFilter) -> Result<u64, EventsError> {
         self.change_all(filter, Change::Purge).await
+    }
+
+    async fn change_found(&self, account: AccountId, id: &str, change: Change) -> Result<(), EventsError> {
+        for found in self.find(account, id).await? {
+            self.change(found, change).await?;
+        }
+        Ok(())
     }
 
     async fn change_all(&self, filter: EventFilter, change: Change) -> Result<u64, EventsError> {
@@ -213,12 +242,12 @@ impl EventQueue {
             None => (0, None),
             Some(token) => {
                 let (kind, key) = token.split_at_checked(1).ok_or(EventsError::PageToken)?;
-                let kind = kind.parse().ok().filter(|kind| *kind < KINDS.len());
+                let kind = kind.parse().ok().filter(|kind| *kind < Kind::ALL.len());
                 (kind.ok_or(EventsError::PageToken)?, Some(key.to_owned()))
             }
         };
-        for (number, kind) in KINDS.iter().enumerate().skip(first) {
-            if filter.state.is_some_and(|state| state != *kind) {
+        for (number, kind) in Kind::ALL.into_iter().enumerate().skip(first) {
+            if filter.state.is_some_and(|state| state != kind.state()) {
                 after = None;
                 continue;
             }
@@ -231,7 +260,7 @@ impl EventQueue {
                 Some(name) => format!("{}/{name}/", filter.account),
                 None => format!("{}/", filter.account),
             };
-            let (found, more) = self.of_kind(*kind, &prefix, after.as_deref(), left)?;
+            let (found, more) = self.of_kind(kind, &prefix, after.as_deref(), left)?;
             let last = found.last().map(|(key, _)| key.clone());
             page.events.extend(found.into_iter().map(|(_, listed)| listed));
             if more {
@@ -245,51 +274,55 @@ impl EventQueue {
 
     fn of_kind(
         &self,
-        kind: EventState,
+        kind: Kind,
         prefix: &str,
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<(String, Listed)>, bool), StoreError> {
         let Shared { store, waiting, results, .. } = &*self.0;
         match kind {
-            EventState::Waiting => {
+            Kind::Waiting => {
                 let in_hand = |lane: &str, place: &Place| waiting.is_in_hand(lane, place);
                 listed::<QueuedEvent>(store, prefix, after, limit, Event::Waiting, in_hand)
             }
-            EventState::Delivering => {
+            Kind::Delivering => {
                 let in_hand = |lane: &str, place: &Place| results.is_in_hand(lane, place);
                 listed::<Delivery>(store, prefix, after, limit, Event::Delivering, in_hand)
             }
-            EventState::Dead => listed::<DeadEvent>(store, prefix, after, limit, Event::Dead, |_, _| false),
+            Kind::Dead => listed::<DeadEvent>(store, prefix, after, limit, Event::Dead, |_, _| false),
+            Kind::DeadResult => {
+                listed::<DeadResult>(store, prefix, after, limit, Event::DeadResult, |_, _| false)
+            }
         }
     }
 
-    async fn find(&self, account: AccountId, id: &str) -> Result<Listed, EventsError> {
+    /// All that there is of an id: of an event that has ended, several results perhaps. Never nothing.
+    async fn find(&self, account: AccountId, id: &str) -> Result<Vec<Listed>, EventsError> {
         let id = id.to_owned();
         self.look(move |queue| {
             let filter = EventFilter { account, function: None, state: None };
-            let mut after = None;
+            let (mut found, mut after) = (Vec::new(), None);
             loop {
                 let page = queue.page(&filter, after.as_deref(), MAX_EVENTS)?;
-                if let Some(found) = page.events.into_iter().find(|listed| listed.event.id() == id) {
-                    return Ok(found);
-                }
+                found.extend(page.events.into_iter().filter(|listed| listed.event.id() == id));
                 match page.next {
                     Some(next) => after = Some(next),
-                    None => return Err(NoSuchEvent(id).into()),
+                    None if found.is_empty() => return Err(NoSuchEvent(id).into()),
+                    None => return Ok(found),
                 }
             }
         })
         .await
     }
 
-    async fn change(&self, found: Listed, change: Change) -> Result<(), EventsError> {
+    pub(super) async fn change(&self, found: Listed, change: Change) -> Result<(), EventsError> {
         let queue = self.clone();
         let changing = self.0.tasks.spawn(async move {
             match found.event {
                 Event::Waiting(event) => queue.change_waiting(event, found.due, change).await,
                 Event::Delivering(delivery) => queue.change_result(delivery, found.due, change).await,
                 Event::Dead(dead) => queue.change_dead(dead, found.due, change).await,
+                Event::DeadResult(dead) => queue.change_dead_result(dead, found.due, change).await,
             }
         });
         changing.await.unwrap_or(Err(EventsError::Interrupted))
@@ -324,8 +357,7 @@ impl EventQueue {
     async fn change_result(&self, delivery: Delivery, due: i64, change: Change) -> Result<(), EventsError> {
         let Shared { store, clock, results, room, .. } = &*self.0;
         let lane = super::lane_of(&delivery.function);
-        let id = format!("{}.{}", delivery.id, delivery.purpose.as_str());
-        let place = Place { due, id: id.as_str().into() };
+        let place = Place { due, id: delivery.place_id() };
         if !results.withdraw(&lane, &place) {
             return Err(EventsError::Running(delivery.id.to_string()));
         }
@@ -372,8 +404,37 @@ impl EventQueue {
         Ok(())
     }
 
+    async fn change_dead_result(
+        &self,
+        dead: DeadResult,
+        due: i64,
+        change: Change,
+    ) -> Result<(), EventsError> {
+        let Shared { store, clock, results, room, .. } = &*self.0;
+        let lane = super::lane_of(&dead.delivery.function);
+        let place = Place { due, id: dead.delivery.place_id() };
+        let mut batch = removal(&store.get::<DeadResult>(&key(&lane, &place))?, &dead.delivery.id)?;
+        match change {
+            Change::Retry => {
+                let now = clock.now();
+                let delivery = Delivery { made_at: now, failures: 0, ..dead.delivery };
+                let place = Place { due: now, id: place.id };
+                batch.put(&key(&lane, &place), &delivery)?;
+                store.batch(batch).await?;
+                results.added(&lane, place);
+            }
+            Change::Purge => {
+                Payloads::release(&mut batch, &dead.delivery.body, &place.id)?;
+                store.batch(batch).await?;
+                room.give(dead.bytes());
+                self.collect(&dead.delivery.body).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Does what goes through much of the store, on a thread that may take its time.
-    async fn look<T: Send + 'static>(
+    pub(super) async fn look<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, EventsError> + Send + 'static,
     ) -> Result<T, EventsError> {
@@ -390,7 +451,7 @@ impl EventQueue {
 
 /// What is to be done with events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
+pub(super) enum Change {
     Retry,
     Purge,
 }

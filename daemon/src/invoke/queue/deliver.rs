@@ -33,6 +33,8 @@ enum Attempt {
     Setback(LastError),
     /// There is no such function any more.
     Gone(LastError),
+    /// The function called itself in a loop.
+    Looped(LastError),
 }
 
 impl Invoker {
@@ -126,6 +128,10 @@ impl Invoker {
                 let event = QueuedEvent { last_error: Some(error), ..event.clone() };
                 (Verdict::GiveUp { event, condition: Condition::FunctionDeleted }, None)
             }
+            Attempt::Looped(error) => {
+                let event = QueuedEvent { last_error: Some(error), ..event.clone() };
+                (Verdict::GiveUp { event, condition: Condition::RecursiveInvocation }, None)
+            }
             Attempt::Throttled => {
                 queue.0.waiting.put_back(&item);
                 return Ok(());
@@ -158,6 +164,7 @@ impl Invoker {
             payload,
             client_context: event.client_context.clone(),
             tail: false,
+            trace: Some(event.trace.clone()),
         };
         match self.invoke_as(RequestId::known(event.id.as_str().into()), invocation).await {
             Ok(invoked) => Attempt::Ran(invoked),
@@ -167,6 +174,9 @@ impl Invoker {
             ) => Attempt::Throttled,
             Err(InvokeError::Function(error)) if error.kind() == ErrorKind::ResourceNotFound => {
                 Attempt::Gone(LastError::new("ResourceNotFoundException", &error.to_string()))
+            }
+            Err(error @ InvokeError::Recursive) => {
+                Attempt::Looped(LastError::new("RecursiveInvocationException", &error.to_string()))
             }
             Err(error) => Attempt::Setback(LastError::new("ServiceException", &error.to_string())),
         }

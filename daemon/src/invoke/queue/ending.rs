@@ -5,11 +5,11 @@ use super::{
     books::Place,
     lanes::Item,
     payload::Payloads,
-    record::{Condition, DeadEvent, QueuedEvent, Waiting as _, key},
+    record::{Condition, DeadEvent, DeadResult, QueuedEvent, Waiting as _, key},
     verdict::Verdict,
 };
 use crate::{
-    invoke::destinations::{Delivery, Results},
+    invoke::destinations::{Delivery, Origin, Results},
     store::{Batch, StoreError},
 };
 
@@ -55,19 +55,20 @@ impl EventQueue {
         let (mut keeping, mut added) = (payloads.keeping(), Vec::new());
         for result in results {
             let body = keeping.keep(result.body).await?;
-            let place =
-                Place { due: clock.now(), id: format!("{}.{}", event.id, result.purpose.as_str()).into() };
             let delivery = Delivery {
                 id: event.id.clone(),
                 function: event.function.clone(),
                 target: result.target,
                 purpose: result.purpose,
+                origin: Origin::Event,
                 body,
                 attributes: result.attributes,
-                made_at: place.due,
+                trace: result.trace,
+                made_at: clock.now(),
                 failures: 0,
                 last_error: None,
             };
+            let place = Place { due: delivery.made_at, id: delivery.place_id() };
             Payloads::refer(&mut batch, &delivery.body, &place.id)?;
             batch.put(&key(&item.lane, &place), &delivery)?;
             added.push((place, delivery.bytes()));
@@ -133,6 +134,32 @@ impl EventQueue {
         batch.put(&key(&item.lane, &place), &delivery)?;
         self.0.store.batch(batch).await?;
         self.0.results.moved(item, place);
+        Ok(())
+    }
+
+    /// Keeps a result as dead that its destination does not take.
+    pub(super) async fn bury_result(
+        &self,
+        item: &Item<Delivery>,
+        delivery: Delivery,
+    ) -> Result<(), StoreError> {
+        let Shared { store, room, results, clock, .. } = &*self.0;
+        let why = delivery.last_error.as_ref().map_or("", |error| error.message.as_str());
+        if !room.is_ample() {
+            tracing::error!(request_id = %delivery.id, destination = %delivery.target, why,
+                "a result was given up, and is not kept since the queue is nearly full");
+            return self.delivered(item).await;
+        }
+        tracing::error!(request_id = %delivery.id, destination = %delivery.target, why,
+            "a result was given up; see `thaw events`");
+        let dead = DeadResult { delivery, died_at: clock.now() };
+        let place = Place { due: dead.died_at, id: item.place.id.clone() };
+        let mut batch = Batch::new();
+        batch.delete::<Delivery>(&item.key())?;
+        batch.put(&key(&item.lane, &place), &dead)?;
+        store.batch(batch).await?;
+        room.take_anyway(dead.bytes());
+        results.gone(item);
         Ok(())
     }
 

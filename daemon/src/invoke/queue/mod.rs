@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! accept -> waiting ---> the function took it -> its on-success destination, if there is one
-//!             ^  |  \
+//!             ^  |  \                                      \
 //!             |  |   `-> given up -> its dead-letter target and on-failure destination, else kept as dead
 //!             `--' tried again, later
 //! ```
+//!
+//! A result is tried until its destination has taken it, or it is as old as an event may get; then it is kept as dead. What is
+//! dead is thrown away after some days ([`retention`]).
 //!
 //! An event is a record in the store from before it is acknowledged to its end, and every step is one batch: whatever
 //! moment the daemon dies in, the event is at exactly one place when it starts again. What ran when it died runs once
@@ -23,6 +26,7 @@ mod lanes;
 mod payload;
 mod record;
 mod results;
+mod retention;
 mod room;
 #[cfg(test)]
 mod tests;
@@ -36,7 +40,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use administration::{Event, EventFilter, EventPage, EventState, EventsError, Listed, NoSuchEvent};
 pub(crate) use payload::Payload;
 pub(crate) use record::beginning;
-pub use record::{Condition, DeadEvent, LastError, QueuedEvent};
+pub use record::{Condition, DeadEvent, DeadResult, LastError, QueuedEvent};
+pub use results::NewResult;
 pub use room::QueueFull;
 
 use self::{
@@ -47,7 +52,7 @@ use self::{
     record::{key, lane_of},
     room::Room,
 };
-use super::{ClientContext, destinations::Delivery};
+use super::{ClientContext, TraceHeader, destinations::Delivery};
 use crate::{
     clock::Clock,
     functions::FunctionArn,
@@ -69,6 +74,8 @@ pub struct QueueSettings {
     pub concurrency: usize,
     /// How many of one function's.
     pub function_concurrency: usize,
+    /// How long what died is kept.
+    pub dead_retention: Duration,
 }
 
 /// Why an event was not accepted.
@@ -94,6 +101,7 @@ pub(super) struct NewEvent {
     /// Checked JSON.
     pub(super) payload: Bytes,
     pub(super) client_context: Option<ClientContext>,
+    pub(super) trace: TraceHeader,
 }
 
 /// The events of all functions. Cheap to clone; clones are the same queue.
@@ -122,6 +130,7 @@ impl EventQueue {
         store.check_schema::<QueuedEvent>()?;
         store.check_schema::<Delivery>()?;
         store.check_schema::<DeadEvent>()?;
+        store.check_schema::<DeadResult>()?;
         let clock = QueueClock::open(&store, wall)?;
         let room = Room::new(settings.max_bytes, store.directory().to_owned());
         let limits = Limits { all: settings.concurrency.max(1), lane: settings.function_concurrency.max(1) };
@@ -131,6 +140,9 @@ impl EventQueue {
                 let waiting = Lanes::open(store.clone(), clock, room.clone(), limits)?;
                 let results = Lanes::open(store.clone(), clock, room.clone(), RESULTS)?;
                 for dead in store.scan_all::<DeadEvent>("") {
+                    room.take_anyway(record::Waiting::bytes(dead?.value()));
+                }
+                for dead in store.scan_all::<DeadResult>("") {
                     room.take_anyway(record::Waiting::bytes(dead?.value()));
                 }
                 Ok((waiting, results))
@@ -160,9 +172,9 @@ impl EventQueue {
 
     async fn keep(&self, event: NewEvent) -> Result<(), QueueError> {
         let Shared { store, clock, payloads, room, waiting, .. } = &*self.0;
-        let NewEvent { id, function, payload, client_context } = event;
+        let NewEvent { id, function, payload, client_context, trace } = event;
         let now = clock.now();
-        let bytes = record::OVERHEAD + payload.len() as u64;
+        let bytes = record::OVERHEAD + trace.len() as u64 + payload.len() as u64;
         let taken = room.take(bytes)?;
         let mut keeping = payloads.keeping();
         let payload = keeping.keep(payload).await?;
@@ -171,6 +183,7 @@ impl EventQueue {
             function,
             payload,
             client_context,
+            trace,
             accepted_at: now,
             failures: 0,
             setbacks: 0,

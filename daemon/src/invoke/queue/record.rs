@@ -1,5 +1,7 @@
 //! What the store keeps of events, and under which keys.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -8,7 +10,7 @@ use super::{
 };
 use crate::{
     functions::FunctionArn,
-    invoke::{ClientContext, destinations::Delivery},
+    invoke::{ClientContext, destinations::Delivery, trace::TraceHeader},
     store::Record,
 };
 
@@ -21,6 +23,9 @@ pub struct QueuedEvent {
     pub function: FunctionArn,
     pub(crate) payload: Payload,
     pub(crate) client_context: Option<ClientContext>,
+    /// The chain of invocations that it belongs to. What was accepted by an earlier daemon has none, and begins one.
+    #[serde(default)]
+    pub(crate) trace: TraceHeader,
     /// In milliseconds of the queue's clock.
     pub accepted_at: i64,
     /// How often the function ran and failed.
@@ -71,6 +76,13 @@ impl QueuedEvent {
     }
 }
 
+impl Delivery {
+    /// What it is known by in its lane: an event may have several results.
+    pub(super) fn place_id(&self) -> Arc<str> {
+        format!("{}.{}", self.id, self.purpose.as_str()).into()
+    }
+}
+
 /// An event that was given up and that nobody wanted to be told of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadEvent {
@@ -79,6 +91,15 @@ pub struct DeadEvent {
     /// Why it was given up.
     pub condition: Condition,
     /// When, in milliseconds of the queue's clock.
+    pub died_at: i64,
+}
+
+/// A result that its destination did not take for as long as it may wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadResult {
+    /// What it was.
+    pub delivery: Delivery,
+    /// When it was given up, in milliseconds of the queue's clock.
     pub died_at: i64,
 }
 
@@ -93,6 +114,8 @@ pub enum Condition {
     EventAgeExceeded,
     /// There is no such function any more.
     FunctionDeleted,
+    /// The function called itself in a loop. Lambda's documentation has no word for it.
+    RecursiveInvocation,
 }
 
 impl Condition {
@@ -104,6 +127,7 @@ impl Condition {
             Self::RetriesExhausted => "RetriesExhausted",
             Self::EventAgeExceeded => "EventAgeExceeded",
             Self::FunctionDeleted => "FunctionDeleted",
+            Self::RecursiveInvocation => "RecursiveInvocation",
         }
     }
 }
@@ -124,7 +148,7 @@ impl Record for QueuedEvent {
 
 impl Waiting for QueuedEvent {
     fn bytes(&self) -> u64 {
-        OVERHEAD + self.payload.len()
+        OVERHEAD + self.trace.len() as u64 + self.payload.len()
     }
 }
 
@@ -148,6 +172,18 @@ impl Record for DeadEvent {
 impl Waiting for DeadEvent {
     fn bytes(&self) -> u64 {
         self.event.bytes()
+    }
+}
+
+/// As a dead event.
+impl Record for DeadResult {
+    const TREE: &'static str = "events_dead_results";
+    const SCHEMA_VERSION: u16 = 1;
+}
+
+impl Waiting for DeadResult {
+    fn bytes(&self) -> u64 {
+        self.delivery.bytes()
     }
 }
 

@@ -12,6 +12,7 @@ const SETTINGS: QueueSettings = QueueSettings {
     retry_delay: Duration::from_secs(60),
     concurrency: 4,
     function_concurrency: 4,
+    dead_retention: Duration::from_secs(86_400),
 };
 
 fn event(number: u32) -> NewEvent {
@@ -20,6 +21,7 @@ fn event(number: u32) -> NewEvent {
         function: "arn:aws:lambda:us-east-1:000000000000:function:f".parse().unwrap(),
         payload: number.to_string().into(),
         client_context: None,
+        trace: TraceHeader::default(),
     }
 }
 

@@ -2,13 +2,13 @@
 //!
 //! Source: "How Lambda handles errors and retries with asynchronous invocation". A function that fails is tried twice more,
 //! after one minute and after two. What is not the function's doing is tried again after 1 second, then twice as long each
-//! time up to 5 minutes, and is no attempt. An event that waits longer than it may is given up.
+//! time up to 5 minutes, and is no attempt. An event that waits longer than it may is given up, and so is a result.
 
 use super::{
     books::LONGEST_PAUSE,
     record::{Condition, LastError, QueuedEvent},
 };
-use crate::functions::EventInvokeConfig;
+use crate::{functions::EventInvokeConfig, invoke::destinations::Delivery};
 
 /// Lambda's own choice: tried again so often.
 const RETRIES: u32 = 2;
@@ -101,15 +101,43 @@ pub(super) fn judge(event: QueuedEvent, trouble: Trouble, patience: Patience, no
     Verdict::Again { event, due }
 }
 
-/// How long an event waits for its destination after so many failures, in milliseconds.
-pub(super) fn wait_for_destination(failures: u32) -> i64 {
-    FIRST_SETBACK.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
+/// What is to be done with a result that its destination did not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ResultVerdict {
+    /// Send it again when it is due.
+    Again {
+        /// What it is then.
+        delivery: Delivery,
+        /// In milliseconds of the queue's clock.
+        due: i64,
+    },
+    /// Give it up.
+    GiveUp(Delivery),
+}
+
+/// Judges a result that its destination did not take: it is tried again after 1 second, then twice as long each time up to
+/// 5 minutes, until it is as old as an event may get.
+pub(super) fn judge_result(
+    delivery: Delivery,
+    error: LastError,
+    patience: Patience,
+    now: i64,
+) -> ResultVerdict {
+    let wait = FIRST_SETBACK.saturating_mul(1 << delivery.failures.min(16)).min(LONGEST_PAUSE);
+    let failures = delivery.failures.saturating_add(1);
+    let delivery = Delivery { failures, last_error: Some(error), ..delivery };
+    let end = delivery.made_at.saturating_add(patience.age);
+    if now >= end {
+        return ResultVerdict::GiveUp(delivery);
+    }
+    // Once more at its end, however long the pause would be.
+    ResultVerdict::Again { delivery, due: now.saturating_add(wait).min(end) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::invoke::queue::payload::Payload;
+    use crate::invoke::{Origin, Purpose, TraceHeader, queue::payload::Payload};
 
     const START: i64 = 1_790_000_000_000;
     const PATIENCE: Patience = Patience { retries: 2, age: 21_600_000, delay: 60_000 };
@@ -120,6 +148,7 @@ mod tests {
             function: "arn:aws:lambda:us-east-1:000000000000:function:f".parse().unwrap(),
             payload: Payload::Inline("{}".into()),
             client_context: None,
+            trace: TraceHeader::default(),
             accepted_at: START,
             failures: 0,
             setbacks: 0,
@@ -177,8 +206,38 @@ mod tests {
         assert!(matches!(judge(event(), failed(), patience, START), Verdict::GiveUp { .. }));
     }
 
+    fn delivery() -> Delivery {
+        Delivery {
+            id: "1".into(),
+            function: event().function,
+            target: "arn:aws:sqs:us-east-1:000000000000:q".parse().unwrap(),
+            purpose: Purpose::OnSuccess,
+            origin: Origin::Event,
+            body: Payload::Inline("{}".into()),
+            attributes: Vec::new(),
+            trace: None,
+            made_at: START,
+            failures: 0,
+            last_error: None,
+        }
+    }
+
     #[test]
-    fn a_destination_is_waited_for_up_to_five_minutes() {
-        assert_eq!([1, 2, 3, 40].map(wait_for_destination), [1_000, 2_000, 4_000, 300_000]);
+    fn a_destination_is_tried_up_to_every_five_minutes_until_the_result_is_too_old() {
+        let (mut result, mut now, mut waits) = (delivery(), START, Vec::new());
+        loop {
+            match judge_result(result, LastError::new("E", "no"), PATIENCE, now) {
+                ResultVerdict::Again { delivery, due } => {
+                    waits.push((due - now) / 1_000);
+                    (result, now) = (delivery, due);
+                }
+                ResultVerdict::GiveUp(given_up) => {
+                    assert_eq!(given_up.last_error, Some(LastError::new("E", "no")));
+                    break;
+                }
+            }
+        }
+        assert_eq!(waits[..11], [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        assert_eq!(now, START + PATIENCE.age, "it is tried at its end");
     }
 }

@@ -280,10 +280,14 @@ pub(super) fn own(
 /// What Lambda says to a caller who asks for something of another account's.
 pub(super) fn denied(region: &Region, call: &Call, operation: &str, resource: &impl Display) -> AwsError {
     let (partition, account) = (region.partition(), call.identity.account);
+    let user = match &call.identity.service {
+        Some(service) => service.principal.to_string(),
+        None => format!("arn:{partition}:iam::{account}:root"),
+    };
     AwsError::new(
         "AccessDeniedException",
         format!(
-            "User: arn:{partition}:iam::{account}:root is not authorized to perform: lambda:{operation} on resource: \
+            "User: {user} is not authorized to perform: lambda:{operation} on resource: \
              {resource} because no resource-based policy allows the lambda:{operation} action"
         ),
     )
@@ -343,7 +347,8 @@ mod tests {
         ] {
             let request = http::Request::builder().uri(format!("/{query}")).body(()).unwrap();
             let account = AccountId::DEFAULT;
-            let identity = Identity { account, access_key_id: "test".to_owned().try_into().unwrap() };
+            let identity =
+                Identity { account, access_key_id: "test".to_owned().try_into().unwrap(), service: None };
             let mut call = Call::new(identity, request.into_parts().0, Bytes::new(), Region::default());
             call.labels = Labels(vec![("FunctionName", format!("{name}{path}"))]);
             let mut checks = Checks::of_call();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     Lambda,
-    input::{Call, Checks, own},
+    input::{Call, Checks, denied, own},
 };
 use crate::{
     api::aws::{
@@ -18,8 +18,10 @@ use crate::{
         error::AwsError,
         event_stream,
     },
-    functions::{FunctionReference, Qualifier},
-    invoke::{ClientContext, EVENT_LIMIT, Invocation, InvokeError, Invoked, Streamed, StreamingCall},
+    functions::{FunctionReference, FunctionRegistry, Qualifier, ServiceCall},
+    invoke::{
+        ClientContext, EVENT_LIMIT, Invocation, InvokeError, Invoked, Streamed, StreamingCall, TraceHeader,
+    },
     sandbox::Outcome,
 };
 
@@ -62,6 +64,7 @@ fn read(lambda: &Lambda, call: Call, kinds: &[(&str, Kind)]) -> Result<(Kind, In
     let registry = lambda.functions(&call);
     let function = own(reference, &call, &registry, "InvokeFunction")?;
     let (function, qualifier) = exact(function, qualifier)?;
+    let_in(&call, kind, &registry, &function, qualifier.as_ref())?;
     let client_context = call.header("x-amz-client-context").map(client_context).transpose()?;
     if kind == Kind::Event && call.body.len() > EVENT_LIMIT {
         return Err(AwsError::new(
@@ -72,7 +75,29 @@ fn read(lambda: &Lambda, call: Call, kinds: &[(&str, Kind)]) -> Result<(Kind, In
             ),
         ));
     }
-    Ok((kind, Invocation { function, qualifier, payload: call.body, client_context, tail }))
+    let trace = call.header("x-amzn-trace-id").map(TraceHeader::read);
+    Ok((kind, Invocation { function, qualifier, payload: call.body, client_context, tail, trace }))
+}
+
+/// What a service has to show with a call: the ARN of what it calls for.
+const SOURCE_ARN: &str = "x-amz-source-arn";
+
+/// A service calls and waits, and is let in by the policy of what it calls and by nothing else.
+fn let_in(
+    call: &Call,
+    kind: Kind,
+    registry: &FunctionRegistry,
+    function: &FunctionReference,
+    qualifier: Option<&Qualifier>,
+) -> Result<(), AwsError> {
+    let Some(service) = &call.identity.service else { return Ok(()) };
+    let arn = function.arn_for(registry.region(), call.identity.account);
+    let arn = qualifier.map_or_else(|| arn.clone(), |qualifier| arn.with_qualifier(qualifier.clone()));
+    let wants = ServiceCall::of(service, call.identity.account, call.header(SOURCE_ARN));
+    if kind == Kind::RequestResponse && wants.is_some_and(|wants| registry.lets_in(&arn, &wants)) {
+        return Ok(());
+    }
+    Err(denied(registry.region(), call, "InvokeFunction", &arn))
 }
 
 /// Lambda looks for a version, and so names it where there is none.

@@ -294,6 +294,7 @@ pub(super) async fn add_permission(lambda: &Lambda, call: Call) -> Result<Answer
         event_source_token: None,
         organisation,
         url_auth_type: None,
+        via_url: None,
     };
     let add = AddPermission { statement, revision_id: revision(call.parameter("RevisionId")) };
     let (statement, revision_id) = registry.add_layer_permission(arn, add).await?;

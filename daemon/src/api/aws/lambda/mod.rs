@@ -19,6 +19,7 @@ mod permissions;
 mod provisioned;
 mod settings;
 mod tags;
+mod urls;
 mod versions;
 
 use std::sync::Arc;
@@ -32,8 +33,11 @@ use self::{
 };
 use super::{AwsDoors, answer::Answer, error::AwsError};
 use crate::{
-    clock::SharedClock, events::mapping::MappingRegistry, functions::FunctionRegistry,
-    identity::sigv4::Verifier, invoke::Invoker,
+    clock::SharedClock,
+    events::mapping::MappingRegistry,
+    functions::{FunctionRegistry, UrlBase},
+    identity::sigv4::Verifier,
+    invoke::Invoker,
 };
 
 /// How much of an operation there is. For the README's table, which a test holds against this one.
@@ -60,6 +64,7 @@ pub(super) struct Lambda {
     invoker: Invoker,
     verifier: Arc<Verifier>,
     clock: SharedClock,
+    url_base: UrlBase,
 }
 
 /// An operation that a request is for, and what its path names.
@@ -83,8 +88,18 @@ impl FoundOperation {
 
 impl Lambda {
     pub(super) fn new(doors: AwsDoors) -> Self {
-        let AwsDoors { registry, mappings, invoker, verifier, clock, logs: _, schedules: _ } = doors;
-        Self { registry, mappings, invoker, verifier, clock }
+        let AwsDoors {
+            registry,
+            mappings,
+            invoker,
+            verifier,
+            clock,
+            url_base,
+            logs: _,
+            schedules: _,
+            buckets: _,
+        } = doors;
+        Self { registry, mappings, invoker, verifier, clock, url_base }
     }
 
     /// The operation that a request is for.
@@ -109,6 +124,9 @@ impl Lambda {
     pub(super) async fn serve(&self, found: FoundOperation, mut call: Call) -> Result<Answer, AwsError> {
         let FoundOperation { operation, labels } = found;
         call.labels = labels;
+        if call.identity.service.is_some() && operation.name != "Invoke" {
+            return Err(input::denied(self.registry.region(), &call, operation.name, &"*"));
+        }
         match operation.handler {
             Handler::Served(handler) => handler(self, call).await,
             Handler::Missing => Err(AwsError::new(

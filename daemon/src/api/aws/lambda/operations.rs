@@ -4,7 +4,7 @@ use std::{fmt, pin::Pin};
 
 use super::{
     Lambda, Served, account, aliases, code_signing, events, functions, input::Call, invoke, layers, mappings,
-    permissions, provisioned, tags, versions,
+    permissions, provisioned, tags, urls, versions,
 };
 use crate::{
     api::aws::{answer::Answer, error::AwsError},
@@ -92,7 +92,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("CreateCodeSigningConfig", "POST", "/2020-04-22/code-signing-configs", Yes, SMALL_BODY, code_signing::create),
     served!("CreateEventSourceMapping", "POST", "/2015-03-31/event-source-mappings", Partly, SMALL_BODY, mappings::create),
     served!("CreateFunction", "POST", "/2015-03-31/functions", Partly, CODE_BODY, functions::create),
-    missing("CreateFunctionUrlConfig", "POST", "/2021-10-31/functions/{FunctionName}/url"),
+    served!("CreateFunctionUrlConfig", "POST", "/2021-10-31/functions/{FunctionName}/url", Yes, SMALL_BODY, urls::create),
     served!("DeleteAlias", "DELETE", "/2015-03-31/functions/{FunctionName}/aliases/{Name}", Yes, SMALL_BODY, aliases::delete),
     missing("DeleteCapacityProvider", "DELETE", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
     served!("DeleteCodeSigningConfig", "DELETE", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", Yes, SMALL_BODY, code_signing::delete),
@@ -102,7 +102,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("DeleteFunctionCodeSigningConfig", "DELETE", "/2020-06-30/functions/{FunctionName}/code-signing-config", Yes, SMALL_BODY, code_signing::delete_of_function),
     served!("DeleteFunctionConcurrency", "DELETE", "/2017-10-31/functions/{FunctionName}/concurrency", Yes, SMALL_BODY, account::delete_concurrency),
     served!("DeleteFunctionEventInvokeConfig", "DELETE", "/2019-09-25/functions/{FunctionName}/event-invoke-config", Yes, SMALL_BODY, events::delete),
-    missing("DeleteFunctionUrlConfig", "DELETE", "/2021-10-31/functions/{FunctionName}/url"),
+    served!("DeleteFunctionUrlConfig", "DELETE", "/2021-10-31/functions/{FunctionName}/url", Yes, SMALL_BODY, urls::delete),
     served!("DeleteLayerVersion", "DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", Yes, SMALL_BODY, layers::delete),
     served!("DeleteProvisionedConcurrencyConfig", "DELETE", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", Yes, SMALL_BODY, provisioned::delete),
     missing("DeleteResourcePolicy", "DELETE", "/2026-07-09/resource-policy/{ResourceArn}"),
@@ -119,9 +119,9 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("GetFunctionConcurrency", "GET", "/2019-09-30/functions/{FunctionName}/concurrency", Yes, SMALL_BODY, account::get_concurrency),
     served!("GetFunctionConfiguration", "GET", "/2015-03-31/functions/{FunctionName}/configuration", Yes, SMALL_BODY, functions::get_configuration),
     served!("GetFunctionEventInvokeConfig", "GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config", Yes, SMALL_BODY, events::get),
-    served!("GetFunctionRecursionConfig", "GET", "/2024-08-31/functions/{FunctionName}/recursion-config", Partly, SMALL_BODY, account::get_recursion),
+    served!("GetFunctionRecursionConfig", "GET", "/2024-08-31/functions/{FunctionName}/recursion-config", Yes, SMALL_BODY, account::get_recursion),
     missing("GetFunctionScalingConfig", "GET", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
-    missing("GetFunctionUrlConfig", "GET", "/2021-10-31/functions/{FunctionName}/url"),
+    served!("GetFunctionUrlConfig", "GET", "/2021-10-31/functions/{FunctionName}/url", Yes, SMALL_BODY, urls::get),
     served!("GetLayerVersion", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", Yes, SMALL_BODY, layers::get),
     served!("GetLayerVersionPolicy", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", Yes, SMALL_BODY, layers::get_policy),
     served!("GetPolicy", "GET", "/2015-03-31/functions/{FunctionName}/policy", Yes, SMALL_BODY, permissions::get),
@@ -137,7 +137,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     missing("ListDurableExecutionsByFunction", "GET", "/2025-12-01/functions/{FunctionName}/durable-executions"),
     served!("ListEventSourceMappings", "GET", "/2015-03-31/event-source-mappings", Yes, SMALL_BODY, mappings::list),
     served!("ListFunctionEventInvokeConfigs", "GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config/list", Yes, SMALL_BODY, events::list),
-    missing("ListFunctionUrlConfigs", "GET", "/2021-10-31/functions/{FunctionName}/urls"),
+    served!("ListFunctionUrlConfigs", "GET", "/2021-10-31/functions/{FunctionName}/urls", Yes, SMALL_BODY, urls::list),
     missing("ListFunctionVersionsByCapacityProvider", "GET", "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"),
     served!("ListFunctions", "GET", "/2015-03-31/functions", Yes, SMALL_BODY, functions::list),
     served!("ListFunctionsByCodeSigningConfig", "GET", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions", Yes, SMALL_BODY, code_signing::list_functions),
@@ -151,7 +151,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("PutFunctionCodeSigningConfig", "PUT", "/2020-06-30/functions/{FunctionName}/code-signing-config", Partly, SMALL_BODY, code_signing::put_of_function),
     served!("PutFunctionConcurrency", "PUT", "/2017-10-31/functions/{FunctionName}/concurrency", Yes, SMALL_BODY, account::put_concurrency),
     served!("PutFunctionEventInvokeConfig", "PUT", "/2019-09-25/functions/{FunctionName}/event-invoke-config", Partly, SMALL_BODY, events::put),
-    served!("PutFunctionRecursionConfig", "PUT", "/2024-08-31/functions/{FunctionName}/recursion-config", Partly, SMALL_BODY, account::put_recursion),
+    served!("PutFunctionRecursionConfig", "PUT", "/2024-08-31/functions/{FunctionName}/recursion-config", Yes, SMALL_BODY, account::put_recursion),
     missing("PutFunctionScalingConfig", "PUT", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
     served!("PutProvisionedConcurrencyConfig", "PUT", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", Yes, SMALL_BODY, provisioned::put),
     missing("PutResourcePolicy", "PUT", "/2026-07-09/resource-policy/{ResourceArn}"),
@@ -172,7 +172,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("UpdateFunctionCode", "PUT", "/2015-03-31/functions/{FunctionName}/code", Partly, CODE_BODY, functions::update_code),
     served!("UpdateFunctionConfiguration", "PUT", "/2015-03-31/functions/{FunctionName}/configuration", Partly, SMALL_BODY, functions::update_configuration),
     served!("UpdateFunctionEventInvokeConfig", "POST", "/2019-09-25/functions/{FunctionName}/event-invoke-config", Partly, SMALL_BODY, events::update),
-    missing("UpdateFunctionUrlConfig", "PUT", "/2021-10-31/functions/{FunctionName}/url"),
+    served!("UpdateFunctionUrlConfig", "PUT", "/2021-10-31/functions/{FunctionName}/url", Yes, SMALL_BODY, urls::update),
 ];
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ pub(super) async fn add(lambda: &Lambda, call: Call) -> Result<Answer, AwsError>
         #[serde(rename = "PrincipalOrgID")]
         principal_org_id: Option<String>,
         function_url_auth_type: Option<String>,
+        invoked_via_function_url: Option<bool>,
         revision_id: Option<String>,
     }
     #[derive(Serialize)]
@@ -77,6 +78,7 @@ pub(super) async fn add(lambda: &Lambda, call: Call) -> Result<Answer, AwsError>
         event_source_token,
         organisation,
         url_auth_type,
+        via_url: input.invoked_via_function_url,
     };
     let add = AddPermission { statement, revision_id: revision(input.revision_id.as_deref()) };
     let statement = registry.add_permission(&reference, qualifier.as_ref(), add).await?;

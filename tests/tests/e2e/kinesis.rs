@@ -1,0 +1,280 @@
+//! Streams of Kinesis that feed functions.
+
+use std::collections::HashSet;
+
+use prost_types::Timestamp;
+use serde_json::{Value, json};
+use thaw_proto::v1::{CreateEventSourceRequest, EventSourceSettings, GetEventSourceRequest};
+use thaw_tests::{
+    functions::NewFunction, kinesis::Kinesis, moto::Moto, wait::eventually, wire::Wire, world::World,
+};
+use time::OffsetDateTime;
+
+use crate::event_sources::printed;
+
+const STREAM: &str = "orders";
+const ARN: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/orders";
+
+/// A daemon with a stream, and a function that prints which records it has processed.
+struct Fed {
+    world: World,
+    kinesis: Kinesis,
+    name: String,
+}
+
+impl Fed {
+    async fn new(shards: i32) -> Self {
+        let kinesis = Kinesis::start().await;
+        let url = kinesis.url();
+        Self::at(kinesis, &url, shards).await
+    }
+
+    async fn at(kinesis: Kinesis, url: &str, shards: i32) -> Self {
+        kinesis.make(STREAM, shards).await;
+        let world = World::start_with(&[("kinesis-endpoint", url)]).await;
+        let name = world.create(NewFunction::of("records")).await;
+        Self { world, kinesis, name }
+    }
+
+    async fn map(&self, settings: EventSourceSettings) -> String {
+        self.map_from("TRIM_HORIZON", None, settings).await
+    }
+
+    async fn map_from(&self, from: &str, time: Option<Timestamp>, settings: EventSourceSettings) -> String {
+        let request = CreateEventSourceRequest {
+            function_name: self.name.clone(),
+            event_source_arn: ARN.to_owned(),
+            settings: Some(settings),
+            starting_position: from.to_owned(),
+            starting_position_timestamp: time,
+        };
+        let created = self.world.event_sources().create_event_source(request).await.unwrap().into_inner();
+        created.event_source.unwrap().uuid
+    }
+
+    /// Puts records that have nothing but a name, which begins with their key.
+    async fn put(&self, names: &[&str]) -> Vec<String> {
+        let records: Vec<_> = names.iter().map(|name| (&name[..1], json!({ "name": name }))).collect();
+        self.kinesis.put(STREAM, &records).await
+    }
+
+    async fn processed(&self, count: usize) -> Vec<String> {
+        eventually(&format!("{count} records are processed"), async || {
+            let done = printed(&self.world, &self.name, "done").await;
+            (done.len() >= count).then_some(done)
+        })
+        .await
+    }
+}
+
+/// Whether the records of each key are there once and in their order. They are named by a letter, which is the key, and a
+/// number.
+fn each_key_is_in_order(done: &[String], keys: &str, count: usize) {
+    for key in keys.chars() {
+        let own: Vec<&str> = done.iter().filter_map(|name| name.strip_prefix(key)).collect();
+        let wanted: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+        assert_eq!(own, wanted, "of {key}: {done:?}");
+    }
+}
+
+fn names(keys: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbers.flat_map(|number| keys.chars().map(move |key| format!("{key}{number}"))).collect()
+}
+
+async fn put_all(fed: &Fed, keys: &str, numbers: std::ops::Range<usize>) {
+    let names = names(keys, numbers);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    fed.put(&names).await;
+}
+
+#[tokio::test]
+async fn records_come_in_lambdas_form_and_filters_see_what_was_sent() {
+    let fed = Fed::new(1).await;
+    let first = json!({ "name": "yes-1", "show": true });
+    let records = [("k", first.clone()), ("k", json!({ "name": "no" })), ("k", json!({ "name": "yes-2" }))];
+    let sequences = fed.kinesis.put(STREAM, &records).await;
+    let filters = vec![r#"{"partitionKey": ["k"], "data": {"name": [{"prefix": "yes"}]}}"#.to_owned()];
+    fed.map(EventSourceSettings { filters, set_filters: true, ..Default::default() }).await;
+    assert_eq!(fed.processed(2).await, ["yes-1", "yes-2"]);
+    let event: Value = serde_json::from_str(&printed(&fed.world, &fed.name, "event").await[0]).unwrap();
+    let mut record = event["Records"][0].clone();
+    let arrived = record["kinesis"]["approximateArrivalTimestamp"].take();
+    assert!(arrived.as_f64().is_some_and(|seconds| seconds > 1e9), "{arrived}");
+    assert_eq!(
+        record,
+        json!({
+            "kinesis": {
+                "kinesisSchemaVersion": "1.0",
+                "partitionKey": "k",
+                "sequenceNumber": sequences[0],
+                "data": base64(&first),
+                "approximateArrivalTimestamp": null,
+            },
+            "eventSource": "aws:kinesis",
+            "eventVersion": "1.0",
+            "eventID": format!("shardId-000000000000:{}", sequences[0]),
+            "eventName": "aws:kinesis:record",
+            "invokeIdentityArn": "arn:aws:iam::000000000000:role/test",
+            "awsRegion": "us-east-1",
+            "eventSourceARN": ARN,
+        })
+    );
+}
+
+fn base64(value: &Value) -> String {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    STANDARD.encode(value.to_string())
+}
+
+#[tokio::test]
+async fn a_stream_that_is_split_and_merged_while_it_is_read_keeps_each_keys_order_and_loses_nothing() {
+    let fed = Fed::new(1).await;
+    let keys = "abcdefgh";
+    put_all(&fed, keys, 0..5).await;
+    fed.map(EventSourceSettings { batch_size: Some(3), ..Default::default() }).await;
+    fed.processed(1).await;
+    fed.kinesis.split(STREAM, "shardId-000000000000").await;
+    put_all(&fed, keys, 5..10).await;
+    fed.kinesis.split(STREAM, "shardId-000000000001").await;
+    put_all(&fed, keys, 10..15).await;
+    // The second half of the first, and the first half of the second.
+    fed.kinesis.merge(STREAM, "shardId-000000000004", "shardId-000000000002").await;
+    put_all(&fed, keys, 15..20).await;
+    let done = fed.processed(20 * keys.len()).await;
+    each_key_is_in_order(&done, keys, 20);
+}
+
+#[tokio::test]
+async fn one_bad_record_is_isolated_by_bisecting_and_told_with_its_shard() {
+    let fed = Fed::new(1).await;
+    let told = fed.world.create(NewFunction::of("told")).await;
+    let mut records: Vec<(&str, Value)> =
+        ["a", "b", "c", "d", "e"].iter().map(|name| ("k", json!({ "name": name }))).collect();
+    records.insert(3, ("k", json!({ "name": "bad", "bad": "yes" })));
+    let sequences = fed.kinesis.put(STREAM, &records).await;
+    fed.map(EventSourceSettings {
+        bisect_batch_on_function_error: Some(true),
+        maximum_retry_attempts: Some(0),
+        on_failure: Some(fed.world.get(&told).await.unwrap().function_arn),
+        ..Default::default()
+    })
+    .await;
+    assert_eq!(fed.processed(5).await, ["a", "b", "c", "d", "e"]);
+    let record =
+        eventually("the destination is told", async || printed(&fed.world, &told, "told").await.pop()).await;
+    let record: Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["requestContext"]["condition"], "RetryAttemptsExhausted");
+    let batch = &record["KinesisBatchInfo"];
+    assert_eq!(batch["shardId"], "shardId-000000000000");
+    assert_eq!((&batch["startSequenceNumber"], &batch["batchSize"]), (&json!(sequences[3]), &json!(1)));
+    assert_eq!(batch["endSequenceNumber"], sequences[3]);
+    assert_eq!(batch["streamArn"], ARN);
+    assert!(batch["approximateArrivalOfFirstRecord"].is_string(), "{batch}");
+}
+
+#[tokio::test]
+async fn batches_of_a_shard_run_at_once_and_each_key_keeps_its_order() {
+    let fed = Fed::new(1).await;
+    fed.kinesis.put(STREAM, &[("s", json!({ "name": "s0", "slow": 5 }))]).await;
+    let keys = "abcdefghijkl";
+    put_all(&fed, keys, 0..4).await;
+    fed.put(&["s1"]).await;
+    fed.map(EventSourceSettings {
+        parallelization_factor: Some(10),
+        batch_size: Some(2),
+        ..Default::default()
+    })
+    .await;
+    let done = fed.processed(4 * keys.len() + 2).await;
+    each_key_is_in_order(&done, keys, 4);
+    each_key_is_in_order(&done, "s", 2);
+    let slow = done.iter().position(|name| name == "s0").unwrap();
+    assert!(slow > 0, "nothing was processed while the first record was: {done:?}");
+}
+
+#[tokio::test]
+async fn a_kill_in_the_middle_of_batches_loses_nothing_and_repeats_only_what_was_not_through() {
+    let mut fed = Fed::new(2).await;
+    let keys = "abcdef";
+    put_all(&fed, keys, 0..2).await;
+    fed.map(EventSourceSettings { parallelization_factor: Some(2), ..Default::default() }).await;
+    fed.processed(12).await;
+    fed.kinesis.put(STREAM, &[("a", json!({ "name": "a2", "slow": 3 }))]).await;
+    put_all(&fed, "bcdef", 2..3).await;
+    eventually("a batch is under way", async || printed(&fed.world, &fed.name, "slow").await.pop()).await;
+    fed.world.crash_and_restart().await;
+    put_all(&fed, keys, 3..4).await;
+    let wanted: HashSet<String> = names(keys, 0..4).into_iter().collect();
+    let done = eventually("everything is processed", async || {
+        let done = printed(&fed.world, &fed.name, "done").await;
+        (done.iter().cloned().collect::<HashSet<_>>() == wanted).then_some(done)
+    })
+    .await;
+    let again = |name: &String| done.iter().filter(|done| *done == name).count() > 1;
+    assert!(!names(keys, 0..2).iter().any(again), "what was through has come again: {done:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_can_not_be_reached_for_a_while_loses_nothing() {
+    let kinesis = Kinesis::start().await;
+    let wire = Wire::to(kinesis.port()).await;
+    let fed = Fed::at(kinesis, &wire.url(), 1).await;
+    let uuid = fed.map(EventSourceSettings::default()).await;
+    fed.put(&["a0"]).await;
+    fed.processed(1).await;
+    wire.cut();
+    fed.put(&["a1"]).await;
+    eventually("the mapping tells it", async || {
+        let request = GetEventSourceRequest { uuid: uuid.clone() };
+        let mapping = fed.world.event_sources().get_event_source(request).await.unwrap().into_inner();
+        let result = mapping.event_source.unwrap().last_processing_result;
+        result.starts_with("PROBLEM: Kinesis").then_some(())
+    })
+    .await;
+    wire.mend();
+    assert_eq!(fed.processed(2).await, ["a0", "a1"]);
+}
+
+#[tokio::test]
+async fn another_stream_of_the_same_name_is_read_from_its_beginning() {
+    let fed = Fed::new(1).await;
+    fed.map(EventSourceSettings::default()).await;
+    fed.kinesis.split(STREAM, "shardId-000000000000").await;
+    // This is a child's: the first shard is through, and stays so in the stream that is.
+    fed.put(&["a0"]).await;
+    fed.processed(1).await;
+    fed.kinesis.delete(STREAM).await;
+    fed.kinesis.make(STREAM, 1).await;
+    fed.put(&["a1"]).await;
+    assert_eq!(fed.processed(2).await, ["a0", "a1"]);
+}
+
+#[tokio::test]
+async fn what_comes_after_a_mapping_was_created_is_new_however_late_it_is_read() {
+    let moto = Moto::start().await;
+    let wire = Wire::to(moto.port()).await;
+    let mut fed = Fed::at(Kinesis::of(moto.port()), &wire.url(), 1).await;
+    fed.put(&["a0"]).await;
+    wire.cut();
+    fed.map_from("LATEST", None, EventSourceSettings::default()).await;
+    fed.put(&["a1"]).await;
+    fed.world.crash_and_restart().await;
+    fed.put(&["a2"]).await;
+    wire.mend();
+    assert_eq!(fed.processed(2).await, ["a1", "a2"]);
+}
+
+#[tokio::test]
+async fn a_stream_is_read_from_a_time_on() {
+    let moto = Moto::start().await;
+    let fed = Fed::at(Kinesis::of(moto.port()), &moto.url(), 1).await;
+    fed.put(&["a0"]).await;
+    let now = OffsetDateTime::now_utc();
+    let now = Timestamp {
+        seconds: now.unix_timestamp(),
+        nanos: i32::try_from(now.nanosecond()).expect("less than a second"),
+    };
+    fed.put(&["a1"]).await;
+    fed.map_from("AT_TIMESTAMP", Some(now), EventSourceSettings::default()).await;
+    assert_eq!(fed.processed(1).await, ["a1"]);
+}
