@@ -403,12 +403,12 @@ impl FunctionRegistry {
     }
 
     fn account_of(&self, reference: &FunctionReference) -> Result<AccountId, FunctionError> {
-        let RegistryOptions { region, account, .. } = &self.0.options;
+        let region = &self.0.options.region;
         if let Some(other) = reference.foreign_region(region) {
             return Err(FunctionError::OtherRegion { region: other.clone(), here: region.clone() });
         }
-        // Another account has no functions here, so it is not found rather than told from this one.
-        Ok(reference.account_or(*account))
+        // A name alone is that of whoever asks.
+        Ok(reference.account_or(self.1))
     }
 
     fn arn(&self, account: AccountId, name: &FunctionName) -> FunctionArn {

@@ -1317,3 +1317,15 @@ async fn a_function_of_the_first_schema_is_there_after_the_daemon_was_replaced()
     let world = world.reopened().await;
     assert_eq!(*world.registry.resolve(&reference("hello"), None).unwrap(), *changed);
 }
+
+#[tokio::test]
+async fn a_name_alone_is_that_of_whoever_asks() {
+    let world = World::new().await;
+    let other = world.registry.of("000000000001".parse().unwrap());
+    let code = world.upload(&archive("theirs")).await;
+    other.create(function("theirs"), code).await.unwrap();
+    other.settled(&reference("theirs"), None).await.unwrap();
+    assert!(other.resolve(&reference("theirs"), None).is_ok());
+    let unknown = world.registry.resolve(&reference("theirs"), None);
+    assert!(matches!(unknown, Err(FunctionError::NotFound { .. })), "{unknown:?}");
+}
