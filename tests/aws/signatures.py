@@ -56,7 +56,7 @@ def main():
     refused(send(signed(token="a token")), 403, "UnrecognizedClientException")
     refused(send(signed(secret="wrong")), 403, "InvalidSignatureException",
             "The request signature we calculated does not match the signature you provided.")
-    refused(send(signed(service="s3")), 403, "InvalidSignatureException", "correct service: 'lambda'")
+    refused(send(signed(service="dynamodb")), 403, "InvalidSignatureException", "correct service: 'lambda'")
     refused(send(signed(region="eu-west-1")), 403, "InvalidSignatureException", "scoped to a valid region")
     refused(send(bare(), Authorization="Bearer x"), 400, "IncompleteSignatureException")
     refused(send(bare(), Authorization="AWS4-HMAC-SHA256 Signature=00"), 400, "IncompleteSignatureException",

@@ -54,19 +54,19 @@ impl Remains {
             directories: both(&self.directories, &earlier.directories),
             cgroups: both(&self.cgroups, &earlier.cgroups)
                 .into_iter()
-                .filter(|directory| !holds_freezer_open(directory))
+                .filter(|directory| has_one_of(directory, &earlier.containers))
                 .collect(),
         }
     }
 }
 
-/// Whether a cgroup holds the one that every life of a daemon makes anew for itself (see the daemon's
-/// `keep_freezer_switched_on`), and nothing else.
-fn holds_freezer_open(directory: &Path) -> bool {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let below: Vec<_> =
-        entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name()).collect();
-    below == ["always-frozen"]
+/// Whether a cgroup has one of these containers' below it. It itself is of every life of its daemon, which may have sandboxes
+/// of its own in it by now.
+fn has_one_of(directory: &Path, containers: &BTreeSet<String>) -> bool {
+    below(directory)
+        .iter()
+        .filter_map(|path| path.file_name()?.to_str())
+        .any(|name| containers.iter().any(|container| name.contains(container.as_str())))
 }
 
 fn mounts_naming(part: &str) -> BTreeSet<String> {

@@ -6,7 +6,10 @@ use std::{
     process::Command,
 };
 
-use nix::fcntl::{FallocateFlags, fallocate};
+use nix::{
+    errno::Errno,
+    fcntl::{FallocateFlags, fallocate},
+};
 use tempfile::TempDir;
 
 /// A disk of its own. Unmounted and gone with this.
@@ -40,8 +43,21 @@ impl SmallDisk {
         let file = File::create(self.filler()).expect("a file on the small disk");
         let found = nix::sys::statvfs::statvfs(&self.path()).expect("how full the small disk is");
         let free = found.blocks_available() * found.fragment_size();
-        let length = i64::try_from(free.saturating_sub(bytes)).expect("a small disk");
-        fallocate(&file, FallocateFlags::empty(), 0, length).expect("fill the small disk");
+        // A file needs some blocks for itself: what is left is filled by less and less.
+        let (mut filled, mut piece) = (0, free.saturating_sub(bytes));
+        while piece >= found.fragment_size() && filled + bytes < free {
+            let (at, length) = (i64::try_from(filled), i64::try_from(piece));
+            match fallocate(
+                &file,
+                FallocateFlags::empty(),
+                at.expect("a small disk"),
+                length.expect("a small disk"),
+            ) {
+                Ok(()) => filled += piece,
+                Err(Errno::ENOSPC) => piece /= 2,
+                Err(error) => panic!("fill the small disk: {error}"),
+            }
+        }
     }
 
     /// Gives it back.
