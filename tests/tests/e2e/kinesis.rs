@@ -29,6 +29,13 @@ impl Fed {
         Self::at(kinesis, &url, shards).await
     }
 
+    /// With a function that has windows.
+    async fn windowed() -> Self {
+        let fed = Self::new(1).await;
+        let name = fed.world.create(NewFunction::of("windows")).await;
+        Self { name, ..fed }
+    }
+
     async fn at(kinesis: Kinesis, url: &str, shards: i32) -> Self {
         kinesis.make(STREAM, shards).await;
         let world = World::start_with(&[("kinesis-endpoint", url)]).await;
@@ -58,6 +65,17 @@ impl Fed {
         self.kinesis.put(STREAM, &records).await
     }
 
+    /// The last calls of windows, as soon as these names are in them.
+    async fn ended(&self, names: &[&str]) -> Vec<Value> {
+        eventually(&format!("the windows of {names:?} have ended"), async || {
+            let ended = printed(&self.world, &self.name, "window").await;
+            let ended: Vec<Value> = ended.iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+            let there = names_in(&ended);
+            names.iter().all(|name| there.iter().any(|it| it == name)).then_some(ended)
+        })
+        .await
+    }
+
     async fn processed(&self, count: usize) -> Vec<String> {
         eventually(&format!("{count} records are processed"), async || {
             let done = printed(&self.world, &self.name, "done").await;
@@ -65,6 +83,11 @@ impl Fed {
         })
         .await
     }
+}
+
+fn names_in(windows: &[Value]) -> Vec<String> {
+    let names = windows.iter().filter_map(|window| window["names"].as_array()).flatten();
+    names.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// Whether the records of each key are there once and in their order. They are named by a letter, which is the key, and a
@@ -277,4 +300,79 @@ async fn a_stream_is_read_from_a_time_on() {
     fed.put(&["a1"]).await;
     fed.map_from("AT_TIMESTAMP", Some(now), EventSourceSettings::default()).await;
     assert_eq!(fed.processed(1).await, ["a1"]);
+}
+
+#[tokio::test]
+async fn a_window_carries_its_state_ends_once_and_the_next_begins_anew() {
+    let fed = Fed::windowed().await;
+    let settings = EventSourceSettings {
+        tumbling_window: Some(2),
+        batch_size: Some(2),
+        report_batch_item_failures: Some(true),
+        ..Default::default()
+    };
+    fed.map(settings).await;
+    fed.put(&["a0", "a1", "a2", "a3", "a4"]).await;
+    // Nothing comes after it: time ends the window.
+    fed.ended(&["a0", "a4"]).await;
+    fed.put(&["a5", "a6"]).await;
+    let ended = fed.ended(&["a6"]).await;
+    assert_eq!(names_in(&ended), ["a0", "a1", "a2", "a3", "a4", "a5", "a6"]);
+    let seconds = |moment: &Value| {
+        let moment = moment.as_str().unwrap();
+        let moment = OffsetDateTime::parse(moment, &time::format_description::well_known::Rfc3339).unwrap();
+        moment.unix_timestamp()
+    };
+    let mut last_end = 0;
+    for window in &ended {
+        let (start, end) = (seconds(&window["window"]["start"]), seconds(&window["window"]["end"]));
+        assert!(start % 2 == 0 && end == start + 2 && last_end <= start, "{ended:?}");
+        last_end = end;
+        assert_eq!(
+            (&window["shardId"], &window["eventSourceARN"]),
+            (&json!("shardId-000000000000"), &json!(ARN))
+        );
+        assert_eq!((&window["Records"], &window["isWindowTerminatedEarly"]), (&json!([]), &json!(false)));
+    }
+}
+
+#[tokio::test]
+async fn a_kill_in_the_middle_of_a_window_loses_no_record_and_counts_none_twice() {
+    let mut fed = Fed::windowed().await;
+    fed.map(EventSourceSettings { tumbling_window: Some(10), ..Default::default() }).await;
+    fed.put(&["a0"]).await;
+    fed.processed(1).await;
+    fed.kinesis.put(STREAM, &[("a", json!({ "name": "a1", "slow": 3 }))]).await;
+    eventually("a batch is under way", async || printed(&fed.world, &fed.name, "slow").await.pop()).await;
+    fed.world.crash_and_restart().await;
+    fed.put(&["a2"]).await;
+    let ended = fed.ended(&["a0", "a1", "a2"]).await;
+    assert_eq!(names_in(&ended), ["a0", "a1", "a2"]);
+}
+
+#[tokio::test]
+async fn a_windows_state_that_grows_too_large_ends_it_early_and_a_shards_end_ends_it_too() {
+    let fed = Fed::windowed().await;
+    let settings = EventSourceSettings {
+        tumbling_window: Some(900),
+        batch_size: Some(2),
+        bisect_batch_on_function_error: Some(true),
+        maximum_retry_attempts: Some(0),
+        ..Default::default()
+    };
+    fed.map(settings).await;
+    let large = json!({ "name": "a1", "padding": 1024 * 1024 });
+    let bad = json!({ "name": "a3", "bad": "yes" });
+    let records = [("a", json!({ "name": "a0" })), ("a", large), ("a", json!({ "name": "a2" })), ("a", bad)];
+    fed.kinesis.put(STREAM, &records).await;
+    fed.processed(3).await;
+    fed.kinesis.split(STREAM, "shardId-000000000000").await;
+    let ended = fed.ended(&["a0", "a1", "a2"]).await;
+    assert_eq!(names_in(&ended), ["a0", "a1", "a2"], "what was given up is in none");
+    let early: Vec<_> =
+        ended.iter().map(|window| window["isWindowTerminatedEarly"].as_bool().unwrap()).collect();
+    assert!(early.contains(&true) && early.last() == Some(&false), "{early:?}");
+    // Its child begins anew.
+    fed.put(&["a4"]).await;
+    fed.processed(4).await;
 }

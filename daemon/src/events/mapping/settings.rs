@@ -347,8 +347,13 @@ impl StreamSettings {
         if self.parallelization_factor > 1 && !kind.has_shards() {
             return Err(unsupported("parallelization_factor", "ParallelizationFactor"));
         }
-        if self.tumbling_window > 0 {
-            let told = "thawd does not serve a TumblingWindowInSeconds other than 0 yet.";
+        if self.tumbling_window > 0 && !kind.has_shards() {
+            return Err(unsupported("tumbling_window", "TumblingWindowInSeconds"));
+        }
+        // A shard has one state, which goes from call to call.
+        if self.tumbling_window > 0 && self.parallelization_factor > 1 {
+            let told =
+                "TumblingWindowInSeconds can't be set together with a ParallelizationFactor greater than 1.";
             return Err(InvalidField::new("tumbling_window", told));
         }
         Ok(())

@@ -269,6 +269,29 @@ async fn only_streams_with_shards_have_batches_of_a_shard_that_run_at_once() {
 }
 
 #[tokio::test]
+async fn only_streams_with_shards_have_windows_and_those_one_batch_at_a_time() {
+    let world = World::new().await;
+    let windowed = || MappingChange { tumbling_window: Some(900), ..of("hello") };
+    for source in [QUEUE, STREAM, "arn:aws:sqs:us-east-1:000000000000:orders.fifo"] {
+        assert_eq!(
+            world.refusal(source, windowed()).await,
+            "Unsupported TumblingWindowInSeconds parameter for given event source mapping type."
+        );
+    }
+    let source = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
+    let both = MappingChange { parallelization_factor: Some(2), ..windowed() };
+    assert_eq!(
+        world.refusal(source, both).await,
+        "TumblingWindowInSeconds can't be set together with a ParallelizationFactor greater than 1."
+    );
+    let told = world.refusal(source, MappingChange { tumbling_window: Some(901), ..of("hello") }).await;
+    assert!(told.contains("Member must have value less than or equal to 900"), "{told}");
+    let mapping = world.create(source, windowed()).await.unwrap();
+    let Delivery::Stream(settings) = &mapping.settings.delivery else { panic!("{mapping:?}") };
+    assert_eq!(settings.tumbling_window, 900);
+}
+
+#[tokio::test]
 async fn tags_are_put_on_mappings_and_taken_away() {
     let world = World::new().await;
     let created = world.create(QUEUE, of("hello")).await.unwrap();

@@ -3,9 +3,12 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::record::Record;
+use super::{
+    record::Record,
+    windows::{self, WINDOWED_RECORDS_LIMIT, Window},
+};
 use crate::{
-    events::mapping::Mapping,
+    events::mapping::{Delivery, Mapping, MappingSettings},
     functions::FunctionError,
     invoke::{Invocation, InvokeError, Invoker, PAYLOAD_LIMIT, TraceHeader},
     runtime_api::RequestId,
@@ -17,6 +20,32 @@ const AROUND: usize = 64;
 
 /// The most bytes of a batch's records with the commas between them.
 pub(super) const RECORDS_LIMIT: usize = PAYLOAD_LIMIT - AROUND;
+
+/// The most bytes of a batch's records of a mapping with these settings.
+pub(super) fn records_limit(settings: &MappingSettings) -> usize {
+    match &settings.delivery {
+        Delivery::Stream(stream) if stream.tumbling_window > 0 => WINDOWED_RECORDS_LIMIT,
+        _ => RECORDS_LIMIT,
+    }
+}
+
+/// What a function is called with.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    payload: Bytes,
+    trace: Option<TraceHeader>,
+}
+
+impl Request {
+    pub(super) fn of(records: &[Record]) -> Self {
+        Self { payload: event(records).to_string().into(), trace: trace(records) }
+    }
+
+    /// Of records in a window; its last without any.
+    pub(super) fn windowed(records: &[Record], window: &Window, mapping: &Mapping, shard: &str) -> Self {
+        Self { payload: windows::event(records, window, mapping, shard).into(), trace: trace(records) }
+    }
+}
 
 /// What came of a call.
 #[derive(Debug)]
@@ -45,16 +74,15 @@ pub(super) fn event(records: &[Record]) -> Value {
     json!({ "Records": events })
 }
 
-/// Calls the function of a mapping with records.
-pub(super) async fn call(invoker: &Invoker, mapping: &Mapping, records: &[Record]) -> Called {
-    let payload = event(records).to_string();
+/// Calls the function of a mapping.
+pub(super) async fn call(invoker: &Invoker, mapping: &Mapping, request: Request) -> Called {
     let invocation = Invocation {
         function: mapping.function.clone().into(),
         qualifier: None,
-        payload: payload.into(),
+        payload: request.payload,
         client_context: None,
         tail: false,
-        trace: trace(records),
+        trace: request.trace,
     };
     match invoker.invoke(invocation).await {
         Ok(invoked) => {

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    call::RECORDS_LIMIT,
+    call,
     record::Record,
     source::{Source, SourceError},
 };
@@ -28,9 +28,10 @@ impl Buffer {
         settings: &MappingSettings,
     ) -> Result<Vec<Record>, SourceError> {
         let size = usize::try_from(settings.batch_size).unwrap_or(usize::MAX);
+        let bytes = call::records_limit(settings);
         let window = Duration::from_secs(settings.batching_window.into());
         let mut deadline = (!self.kept.is_empty()).then(|| Instant::now() + window);
-        while !self.is_full(size) {
+        while !self.is_full(size, bytes) {
             let wait = match deadline {
                 None => WAIT,
                 Some(deadline) => deadline.saturating_duration_since(Instant::now()),
@@ -47,7 +48,7 @@ impl Buffer {
                 deadline = Some(Instant::now() + window);
             }
         }
-        Ok(self.batch(size))
+        Ok(self.batch(size, bytes))
     }
 
     async fn take<S: Source>(
@@ -62,16 +63,21 @@ impl Buffer {
         if left_out.is_empty() { Ok(()) } else { source.done(&left_out).await }
     }
 
-    fn is_full(&self, size: usize) -> bool {
-        self.kept.len() >= size || self.kept.iter().map(cost).sum::<usize>() >= RECORDS_LIMIT
+    /// Whether everything that was read is in a batch.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    fn is_full(&self, size: usize, bytes: usize) -> bool {
+        self.kept.len() >= size || self.kept.iter().map(cost).sum::<usize>() >= bytes
     }
 
     /// The first records that fit into a call; one at least.
-    fn batch(&mut self, size: usize) -> Vec<Record> {
+    fn batch(&mut self, size: usize, most: usize) -> Vec<Record> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(next) = self.kept.front() {
             bytes += cost(next);
-            if batch.len() >= size || !batch.is_empty() && bytes > RECORDS_LIMIT {
+            if batch.len() >= size || !batch.is_empty() && bytes > most {
                 break;
             }
             batch.extend(self.kept.pop_front());

@@ -22,6 +22,8 @@ pub(super) mod record;
 mod report;
 pub(super) mod shards;
 pub(super) mod source;
+mod windowed;
+mod windows;
 mod worker;
 
 use std::{collections::HashSet, sync::Arc};
@@ -185,7 +187,7 @@ impl Pollers {
     }
 
     async fn run<S: Source>(&self, mapping: Arc<Mapping>, source: S, stop: CancellationToken) {
-        Worker { mapping, source, tools: self.tools.clone(), stop }.run().await;
+        Worker { mapping, source, windows: None, tools: self.tools.clone(), stop }.run().await;
     }
 
     /// Reads a stream with shards.

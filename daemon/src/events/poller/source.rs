@@ -3,7 +3,10 @@
 
 use std::{fmt, future::Future, time::Duration};
 
-use super::record::Record;
+use super::{
+    record::Record,
+    windows::{Horizon, Window},
+};
 
 /// A source, read by one task.
 ///
@@ -31,6 +34,22 @@ pub(crate) trait Source: Send + 'static {
 
     /// Says that records need not come again.
     fn done(&mut self, records: &[Record]) -> impl Future<Output = Result<(), SourceError>> + Send;
+
+    /// How far what was read of it reaches. Only where there are windows it is known.
+    fn horizon(&self) -> Horizon {
+        Horizon::Unknown
+    }
+
+    /// Says that records need not come again, and what has become of the window that they were in: both is kept, or neither.
+    /// Only where there are windows it is said.
+    fn done_in(
+        &mut self,
+        records: &[Record],
+        window: Option<&Window>,
+    ) -> impl Future<Output = Result<(), SourceError>> + Send {
+        let _ = window;
+        self.done(records)
+    }
 }
 
 /// A source that keeps by itself how far a mapping has read it: a consumer group, a durable consumer.

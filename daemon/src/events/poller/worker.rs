@@ -8,13 +8,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     backoff::Backoff,
-    call::{self, Called, RECORDS_LIMIT, Told},
+    call::{self, Called, Request, Told},
     failures::{self, Condition},
     gather::Buffer,
     pieces::{Pieces, Rules, Through, Verdict},
     record::Record,
     report::{self, Report},
     source::{Source, SourceError},
+    windows::{self, Windows},
 };
 use crate::{
     clock::SharedClock,
@@ -43,12 +44,14 @@ pub(super) struct Tools {
 pub(super) struct Worker<S> {
     pub(super) mapping: Arc<Mapping>,
     pub(super) source: S,
+    /// If the mapping has any.
+    pub(super) windows: Option<Windows>,
     pub(super) tools: Tools,
     pub(super) stop: CancellationToken,
 }
 
 /// It was told to stop. What is not through stays the source's.
-struct Stopped;
+pub(super) struct Stopped;
 
 impl<S: Source> Worker<S> {
     pub(super) async fn run(mut self) {
@@ -64,10 +67,9 @@ impl<S: Source> Worker<S> {
             let gathering = buffer.gather(&mut self.source, &self.mapping.settings);
             match stop.run_until_cancelled(gathering).await {
                 None => return,
-                Some(Ok(batch)) if batch.is_empty() => backoff.reset(),
                 Some(Ok(batch)) => {
                     backoff.reset();
-                    if self.process(batch).await.is_err() {
+                    if self.process(batch).await.is_err() || self.end_what_is_over(&buffer).await.is_err() {
                         return;
                     }
                 }
@@ -90,6 +92,9 @@ impl<S: Source> Worker<S> {
         let mapping = Arc::clone(&self.mapping);
         match &mapping.settings.delivery {
             Delivery::Queue { .. } => self.process_messages(batch).await,
+            Delivery::Stream(settings) if self.windows.is_some() => {
+                self.process_windows(batch, settings).await
+            }
             Delivery::Stream(settings) => self.process_stream(batch, settings).await,
         }
     }
@@ -100,7 +105,7 @@ impl<S: Source> Worker<S> {
         if batch.is_empty() {
             return Ok(());
         }
-        let done = match self.call(&batch, Some(QUEUE_PATIENCE)).await? {
+        let done = match self.call(&Request::of(&batch), Some(QUEUE_PATIENCE)).await? {
             Called::Answered { answer, told } => match self.report(&answer, &batch) {
                 Report::AllDone => {
                     self.mapping.note_result("OK");
@@ -142,7 +147,11 @@ impl<S: Source> Worker<S> {
     }
 
     /// What comes first is through first.
-    async fn process_stream(&mut self, batch: Vec<Record>, settings: &StreamSettings) -> Result<(), Stopped> {
+    pub(super) async fn process_stream(
+        &mut self,
+        batch: Vec<Record>,
+        settings: &StreamSettings,
+    ) -> Result<(), Stopped> {
         let rules = Rules {
             retries: settings.maximum_retry_attempts,
             bisect: settings.bisect_batch_on_function_error,
@@ -150,7 +159,7 @@ impl<S: Source> Worker<S> {
         let mut pieces = Pieces::of(batch.len(), rules);
         let mut backoff = Backoff::new();
         let mut last = None;
-        if batch.iter().any(|record| record.size > RECORDS_LIMIT) {
+        if batch.iter().any(|record| record.size > call::records_limit(&self.mapping.settings)) {
             // It is alone in its batch, and can't be sent, however often it is tried.
             self.mapping.note_result("PROBLEM: a record is larger than an event may be");
             let given_up = Through::GivenUp { records: 0..batch.len(), tries: 0 };
@@ -167,9 +176,13 @@ impl<S: Source> Worker<S> {
                 }
                 continue;
             }
-            let verdict = match self.call(records, None).await? {
+            let request = self.request(records);
+            let mut state = None;
+            let verdict = match self.call(&request, None).await? {
                 Called::Answered { answer, told } => {
-                    let verdict = match self.report(&answer, records) {
+                    let (report, new) = self.read(&answer, records);
+                    state = new;
+                    let verdict = match report {
                         Report::AllDone => Verdict::Done,
                         Report::Failed(failed) => Verdict::FailedFrom(failed.first().copied().unwrap_or(0)),
                         Report::Unclear => Verdict::FailedFrom(0),
@@ -188,9 +201,18 @@ impl<S: Source> Worker<S> {
                 }
                 Called::NotNow(_) => continue,
             };
+            // A state goes with the records that are in it.
+            if let (Some(windows), Some(state)) = (&mut self.windows, state)
+                && verdict != Verdict::FailedFrom(0)
+            {
+                windows.take(state);
+            }
             for through in pieces.tried(verdict) {
                 self.through(&batch, through, Condition::RetryAttemptsExhausted, settings, last.as_ref())
                     .await?;
+            }
+            if self.windows.as_ref().is_some_and(Windows::is_too_large) {
+                self.end_window().await?;
             }
             match verdict {
                 Verdict::Done => backoff.reset(),
@@ -205,11 +227,15 @@ impl<S: Source> Worker<S> {
     }
 
     /// Calls the function; waits as long as it can't be called, or for `patience` at most.
-    async fn call(&self, records: &[Record], patience: Option<Duration>) -> Result<Called, Stopped> {
+    pub(super) async fn call(
+        &self,
+        request: &Request,
+        patience: Option<Duration>,
+    ) -> Result<Called, Stopped> {
         let mut backoff = Backoff::new();
         let deadline = patience.map(|patience| Instant::now() + patience);
         loop {
-            match call::call(&self.tools.invoker, &self.mapping, records).await {
+            match call::call(&self.tools.invoker, &self.mapping, request.clone()).await {
                 Called::NotNow(why) => {
                     self.mapping.note_result(format!("PROBLEM: Function call failed: {why}"));
                     tracing::debug!(mapping = %self.mapping.id, why, "a batch waits for its function");
@@ -225,6 +251,28 @@ impl<S: Source> Worker<S> {
         }
     }
 
+    /// What a stream's records are sent in. Opens their window, if there are any and none is open.
+    fn request(&mut self, records: &[Record]) -> Request {
+        if let (Some(windows), Some(first)) = (&mut self.windows, records.first()) {
+            windows.open_for(first, self.tools.clock.now());
+        }
+        match self.windows.as_ref().and_then(Windows::open) {
+            Some(window) => Request::windowed(records, window, &self.mapping, self.source.shard()),
+            None => Request::of(records),
+        }
+    }
+
+    /// What a function says of records, and the state that it has come to if there are windows.
+    pub(super) fn read(&self, answer: &[u8], records: &[Record]) -> (Report, Option<Arc<str>>) {
+        if self.windows.is_none() {
+            return (self.report(answer, records), None);
+        }
+        match windows::answer(answer) {
+            Some(answer) => (self.report(&answer.rest, records), Some(answer.state)),
+            None => (Report::Unclear, None),
+        }
+    }
+
     fn report(&self, answer: &[u8], records: &[Record]) -> Report {
         if !self.mapping.settings.report_batch_item_failures {
             return Report::AllDone;
@@ -233,7 +281,7 @@ impl<S: Source> Worker<S> {
         report::read(answer, &ids)
     }
 
-    fn note_failure(&self, told: &Told, why: &str) {
+    pub(super) fn note_failure(&self, told: &Told, why: &str) {
         tracing::info!(mapping = %self.mapping.id, function = %self.mapping.function, request_id = told.request_id,
             why, "a batch failed");
         self.mapping.note_result("PROBLEM: Function call failed");
@@ -290,14 +338,18 @@ impl<S: Source> Worker<S> {
     }
 
     /// Tells the source of records that are through, until it has heard.
-    async fn done(&mut self, records: &[Record]) -> Result<(), Stopped> {
+    pub(super) async fn done(&mut self, records: &[Record]) -> Result<(), Stopped> {
         let mut backoff = Backoff::new();
-        while let Err(error) = self.source.done(records).await {
+        loop {
+            let heard = match &self.windows {
+                None => self.source.done(records).await,
+                Some(windows) => self.source.done_in(records, windows.open()).await,
+            };
+            let Err(error) = heard else { return Ok(()) };
             self.note_source_failure(&error);
             if !backoff.pause(&self.stop).await {
                 return Err(Stopped);
             }
         }
-        Ok(())
     }
 }

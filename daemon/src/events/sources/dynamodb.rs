@@ -143,7 +143,9 @@ impl ShardedStream for TableStream {
         let read = self.client.get_records().shard_iterator(iterator).limit(PAGE).send().await;
         let read = read.map_err(read_error)?;
         let records = read.records.unwrap_or_default().into_iter().map(|record| self.record(record));
-        Ok(Page { records: records.collect::<Result<_, _>>()?, next: read.next_shard_iterator })
+        let records = records.collect::<Result<Vec<_>, _>>()?;
+        let is_latest = records.is_empty();
+        Ok(Page { records, next: read.next_shard_iterator, is_latest })
     }
 }
 

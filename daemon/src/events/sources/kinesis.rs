@@ -146,10 +146,11 @@ impl ShardedStream for KinesisStream {
     async fn page(&self, shard: &ShardId, iterator: &str) -> Result<Page, ReadError> {
         let read = self.client.get_records().shard_iterator(iterator).limit(PAGE).send().await;
         let read = read.map_err(read_error)?;
+        let is_latest = read.millis_behind_latest.map_or(read.records.is_empty(), |behind| behind == 0);
         let role = self.mappings.role_of(&self.mapping);
         let role = role.as_ref().map(|role| role.as_str());
         let records = read.records.into_iter().map(|record| self.record(shard, role, record)).collect();
-        Ok(Page { records, next: read.next_shard_iterator })
+        Ok(Page { records, next: read.next_shard_iterator, is_latest })
     }
 }
 

@@ -5,7 +5,12 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::stream::{Place, ShardId};
+use super::{
+    super::windows::Window,
+    keeper::WindowNote,
+    kept_window,
+    stream::{Place, ShardId},
+};
 use crate::{
     events::mapping::{Mapping, StartingPosition},
     store::{Batch, Record, Store, StoreError},
@@ -109,11 +114,40 @@ impl Checkpoints {
         found.collect()
     }
 
-    pub(super) async fn note(&self, shard: &ShardId, checkpoint: &Checkpoint) -> Result<(), StoreError> {
-        self.store.put(&format!("{}/{shard}", self.key), checkpoint).await
+    /// The window of a shard that is open.
+    pub(super) fn window(&self, shard: &ShardId) -> Result<Option<Window>, StoreError> {
+        kept_window::read(&self.store, &self.key_of(shard))
     }
 
-    /// Removes the checkpoints of shards.
+    /// Notes how far a shard is, if that has moved, and what has become of its window: both or neither.
+    pub(super) async fn note(
+        &self,
+        shard: &ShardId,
+        reached: Option<&Checkpoint>,
+        window: &WindowNote,
+    ) -> Result<(), StoreError> {
+        let key = self.key_of(shard);
+        let mut batch = Batch::new();
+        match window {
+            WindowNote::Same => {}
+            WindowNote::Open(window) => kept_window::write(&self.store, &key, window, &mut batch).await?,
+            WindowNote::Closed => kept_window::close(&key, &mut batch)?,
+        }
+        if let Some(checkpoint) = reached {
+            batch.put(&key, checkpoint)?;
+        }
+        self.store.batch(batch).await?;
+        match window {
+            WindowNote::Closed => kept_window::remove_parts(&self.store, &key).await,
+            WindowNote::Same | WindowNote::Open(_) => Ok(()),
+        }
+    }
+
+    fn key_of(&self, shard: &ShardId) -> String {
+        format!("{}/{shard}", self.key)
+    }
+
+    /// Removes the checkpoints of shards, and their windows.
     pub(super) async fn remove(&self, shards: impl IntoIterator<Item = String>) -> Result<(), StoreError> {
         let shards: Vec<String> = shards.into_iter().collect();
         for some in shards.chunks(AT_ONCE) {
@@ -122,6 +156,9 @@ impl Checkpoints {
                 batch.delete::<Checkpoint>(&format!("{}/{shard}", self.key))?;
             }
             self.store.batch(batch).await?;
+            for shard in some {
+                kept_window::remove(&self.store, &format!("{}/{shard}", self.key)).await?;
+            }
         }
         Ok(())
     }
@@ -129,6 +166,7 @@ impl Checkpoints {
     /// Removes everything: the mapping goes.
     pub(super) async fn forget(&self) -> Result<(), StoreError> {
         self.remove(self.all()?.into_keys()).await?;
+        kept_window::remove(&self.store, &self.key).await?;
         self.store.delete::<Beginning>(&self.key).await
     }
 }

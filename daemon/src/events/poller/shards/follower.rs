@@ -103,6 +103,7 @@ impl<S: ShardedStream> Follower<S> {
                 from,
                 checkpoint: checkpoints.get(shard.id.as_str()).cloned(),
                 lanes: usize::try_from(self.settings.parallelization_factor).unwrap_or(1).max(1),
+                tumbling_window: self.settings.tumbling_window,
                 tools: self.tools.clone(),
                 stop: stop.clone(),
             };

@@ -3,7 +3,7 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    super::source::SourceError,
+    super::{source::SourceError, windows::Window},
     checkpoints::{Checkpoint, Checkpoints},
     progress::Progress,
     stream::ShardId,
@@ -20,6 +20,7 @@ pub(super) enum Note {
     /// These are through: processed, given up, or not meant.
     Ended {
         ids: Vec<String>,
+        window: WindowNote,
         /// Told when that is durable.
         heard: Option<oneshot::Sender<Result<(), SourceError>>>,
     },
@@ -27,21 +28,43 @@ pub(super) enum Note {
     End,
 }
 
-/// Follows `notes` until nobody has any more, or the shard is through. Says whether it is.
-pub(super) async fn keep(checkpoints: Checkpoints, shard: ShardId, mut notes: mpsc::Receiver<Note>) -> bool {
+/// What has become of a shard's window.
+#[derive(Debug)]
+pub(super) enum WindowNote {
+    Same,
+    Open(Window),
+    Closed,
+}
+
+/// Follows `notes` until nobody has any more, or the shard is through: all of its records are, and no window is open. Says
+/// whether it is.
+pub(super) async fn keep(
+    checkpoints: Checkpoints,
+    shard: ShardId,
+    mut is_open: bool,
+    mut notes: mpsc::Receiver<Note>,
+) -> bool {
     let mut progress = Progress::default();
     let mut is_closed = false;
     // Where it has come to, if that is not written.
     let mut reached = None;
+    let mut window = WindowNote::Same;
     let mut told = Vec::new();
     while notes.recv_many(&mut told, NOTES).await > 0 {
         let mut waiting = Vec::new();
         for note in told.drain(..) {
             match note {
                 Note::Read(ids) => ids.into_iter().for_each(|id| progress.read(id)),
-                Note::Ended { ids, heard } => {
+                Note::Ended { ids, window: new, heard } => {
                     ids.iter().for_each(|id| progress.ended(id));
                     waiting.extend(heard);
+                    match new {
+                        WindowNote::Same => {}
+                        WindowNote::Open(_) | WindowNote::Closed => {
+                            is_open = matches!(new, WindowNote::Open(_));
+                            window = new;
+                        }
+                    }
                 }
                 Note::End => is_closed = true,
             }
@@ -49,16 +72,16 @@ pub(super) async fn keep(checkpoints: Checkpoints, shard: ShardId, mut notes: mp
         if let Some(last) = progress.advance() {
             reached = Some(Checkpoint::After(last));
         }
-        let is_through = is_closed && progress.is_empty();
+        let is_through = is_closed && progress.is_empty() && !is_open;
         if is_through {
             reached = Some(Checkpoint::Through);
         }
-        let written = match &reached {
-            None => Ok(()),
-            Some(checkpoint) => checkpoints.note(&shard, checkpoint).await,
+        let written = match (&reached, &window) {
+            (None, WindowNote::Same) => Ok(()),
+            _ => checkpoints.note(&shard, reached.as_ref(), &window).await,
         };
         match &written {
-            Ok(()) => reached = None,
+            Ok(()) => (reached, window) = (None, WindowNote::Same),
             Err(error) => tracing::error!(%shard, %error, "a checkpoint could not be written"),
         }
         for heard in waiting {

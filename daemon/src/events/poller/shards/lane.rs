@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
     time,
 };
 
@@ -18,8 +18,9 @@ use super::{
     super::{
         record::Record,
         source::{Source, SourceError},
+        windows::{Horizon, Window},
     },
-    keeper::Note,
+    keeper::{Note, WindowNote},
     stream::{ShardId, ShardedStream},
 };
 
@@ -44,6 +45,8 @@ pub(super) struct Lane<S> {
     pub(super) shard: ShardId,
     pub(super) records: mpsc::UnboundedReceiver<Waiting>,
     pub(super) notes: mpsc::Sender<Note>,
+    /// What of the shard is in `records`, or was, if anybody wants to know.
+    pub(super) horizon: Option<watch::Receiver<Horizon>>,
     pub(super) stream: PhantomData<fn() -> S>,
 }
 
@@ -64,14 +67,16 @@ impl<S: ShardedStream> Source for Lane<S> {
     }
 
     async fn read(&mut self, limit: usize, wait: Duration) -> Result<Vec<Record>, SourceError> {
-        let first = match time::timeout(wait, self.records.recv()).await {
-            Ok(Some(first)) => first,
-            Ok(None) => {
-                // The shard is not read any more, and this worker is about to hear of it.
-                time::sleep(wait).await;
-                return Ok(Vec::new());
-            }
-            Err(_) => return Ok(Vec::new()),
+        let first = tokio::select! {
+            biased;
+            first = self.records.recv() => first,
+            () = moved(self.horizon.as_mut()) => return Ok(Vec::new()),
+            () = time::sleep(wait) => return Ok(Vec::new()),
+        };
+        let Some(first) = first else {
+            // The shard is not read any more. This worker is about to hear of it, or has a window to end.
+            let _ = time::timeout(wait, moved(self.horizon.as_mut())).await;
+            return Ok(Vec::new());
         };
         let mut records = vec![first.taken()];
         while records.len() < limit
@@ -83,10 +88,38 @@ impl<S: ShardedStream> Source for Lane<S> {
     }
 
     async fn done(&mut self, records: &[Record]) -> Result<(), SourceError> {
+        self.note(records, WindowNote::Same).await
+    }
+
+    fn horizon(&self) -> Horizon {
+        // This first: what it tells of was in `records` before.
+        let horizon = self.horizon.as_ref().map_or(Horizon::Unknown, |horizon| *horizon.borrow());
+        if self.records.is_empty() { horizon } else { Horizon::Unknown }
+    }
+
+    async fn done_in(&mut self, records: &[Record], window: Option<&Window>) -> Result<(), SourceError> {
+        let window = window.cloned().map_or(WindowNote::Closed, WindowNote::Open);
+        self.note(records, window).await
+    }
+}
+
+/// Waits until the horizon moves.
+async fn moved(horizon: Option<&mut watch::Receiver<Horizon>>) {
+    if let Some(horizon) = horizon
+        && horizon.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+impl<S> Lane<S> {
+    /// Tells the keeper of records that are through. When this returns that is durable.
+    async fn note(&self, records: &[Record], window: WindowNote) -> Result<(), SourceError> {
         let ids = records.iter().map(|record| record.id.clone()).collect();
         let (heard, kept) = oneshot::channel();
         let gone = || SourceError::new("the checkpoint of the shard is not kept any more");
-        self.notes.send(Note::Ended { ids, heard: Some(heard) }).await.map_err(|_| gone())?;
+        self.notes.send(Note::Ended { ids, window, heard: Some(heard) }).await.map_err(|_| gone())?;
         kept.await.map_err(|_| gone())?
     }
 }

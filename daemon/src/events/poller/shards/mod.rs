@@ -8,11 +8,13 @@
 //!
 //! A record's key says which lane it goes through; each lane is a source to an ordinary [worker](super::worker). The
 //! checkpoint is the last record before the first that is not through in any lane ([`progress`]), and durable before a worker
-//! goes on. So whatever ends, nothing is lost, and what was under way comes again.
+//! goes on. So whatever ends, nothing is lost, and what was under way comes again. The state of a window that is open
+//! ([`super::windows`]) is written with the checkpoint ([`kept_window`]): a window goes on where it was.
 
 mod checkpoints;
 mod follower;
 mod keeper;
+mod kept_window;
 mod lane;
 mod lineage;
 mod progress;

@@ -4,18 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use time::OffsetDateTime;
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{backoff::Backoff, call::RECORDS_LIMIT},
-    keeper::Note,
+    super::{backoff::Backoff, call::RECORDS_LIMIT, windows::Horizon},
+    keeper::{Note, WindowNote},
     lane::{self, Waiting},
     stream::{Keyed, Page, Place, ReadError, ShardId, ShardedStream},
 };
-use crate::events::mapping::Mapping;
+use crate::{clock::SharedClock, events::mapping::Mapping};
 
 /// Between reads of a shard that has more. Source: the limit of Kinesis is five a second.
 const PACE: Duration = Duration::from_millis(200);
@@ -37,6 +37,9 @@ pub(super) struct Reader<S> {
     pub(super) lanes: Vec<mpsc::UnboundedSender<Waiting>>,
     pub(super) room: Arc<Semaphore>,
     pub(super) notes: mpsc::Sender<Note>,
+    /// Told what is in the lanes, if there are windows.
+    pub(super) horizon: Option<watch::Sender<Horizon>>,
+    pub(super) clock: SharedClock,
 }
 
 /// Nobody takes records any more.
@@ -48,16 +51,22 @@ impl<S: ShardedStream> Reader<S> {
         let mut backoff = Backoff::new();
         let mut iterator = None;
         while !stop.is_cancelled() {
-            let begun = Instant::now();
+            let (begun, asked) = (Instant::now(), self.clock.now());
             let Some(read) = stop.run_until_cancelled(self.read(iterator.take())).await else { return };
             let rest = match read {
-                Ok(Page { records, next }) => {
+                Ok(Page { records, next, is_latest }) => {
                     backoff.reset();
                     let rest = if records.is_empty() { S::REST } else { PACE };
                     let next = next.filter(|next| !next.is_empty());
+                    // A stream that is never idle tells by its records how far it was read.
+                    let last = records.last().and_then(|keyed| keyed.record.arrived);
+                    let reaches = if is_latest { Some(asked) } else { last };
                     let handed = stop.run_until_cancelled(self.hand_on(records, next.is_none())).await;
                     if !matches!(handed, Some(Ok(()))) || next.is_none() {
                         return;
+                    }
+                    if let Some(moment) = reaches {
+                        self.tell_horizon(Horizon::Until(moment));
                     }
                     iterator = next;
                     rest
@@ -117,7 +126,7 @@ impl<S: ShardedStream> Reader<S> {
             });
         if !old.is_empty() {
             let ids = old.into_iter().map(|keyed| keyed.record.id).collect();
-            self.tell(Note::Ended { ids, heard: None }).await?;
+            self.tell(Note::Ended { ids, window: WindowNote::Same, heard: None }).await?;
         }
         for Keyed { key, record } in new {
             let size = u32::try_from(record.size.min(ROOM)).unwrap_or(u32::MAX);
@@ -125,7 +134,17 @@ impl<S: ShardedStream> Reader<S> {
             let lane = self.lanes.get(lane::of_key(&key, self.lanes.len())).ok_or(Abandoned)?;
             lane.send(Waiting { record, room }).map_err(|_| Abandoned)?;
         }
-        if is_end { self.tell(Note::End).await } else { Ok(()) }
+        if !is_end {
+            return Ok(());
+        }
+        self.tell_horizon(Horizon::End);
+        self.tell(Note::End).await
+    }
+
+    fn tell_horizon(&self, horizon: Horizon) {
+        if let Some(told) = &self.horizon {
+            told.send_replace(horizon);
+        }
     }
 
     async fn tell(&self, note: Note) -> Result<(), Abandoned> {

@@ -67,6 +67,8 @@ pub(crate) struct Page {
     pub(crate) records: Vec<Keyed>,
     /// What to read on with. None at the end of a closed shard.
     pub(crate) next: Option<String>,
+    /// Whether nothing was behind them in the shard when they were read, as far as the stream tells.
+    pub(crate) is_latest: bool,
 }
 
 /// A record, whose id is its sequence number, and what its order is kept among.

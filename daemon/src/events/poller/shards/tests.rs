@@ -2,24 +2,30 @@
 
 use std::{
     collections::VecDeque,
+    marker::PhantomData,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use serde_json::json;
 use time::OffsetDateTime;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{record::Record, source::SourceError},
+    super::{
+        record::Record,
+        source::{Source, SourceError},
+        windows::{Horizon, Window},
+    },
     checkpoints::{Beginning, Checkpoint, Checkpoints, Start},
-    keeper::{self, NOTES, Note},
-    lane::Waiting,
+    keeper::{self, NOTES, Note, WindowNote},
+    lane::{Lane, Waiting},
     reader::{ROOM, Reader},
     stream::{Keyed, Listing, Page, Place, ReadError, ShardId, ShardedStream},
 };
 use crate::{
+    clock::SystemClock,
     events::mapping::{Mapping, StartingPosition},
     store::{Store, StoreOptions},
 };
@@ -65,7 +71,7 @@ fn record(sequence: u32, seconds: i64) -> Keyed {
 
 fn page(sequences: std::ops::Range<u32>, next: Option<&str>) -> Result<Page, ReadError> {
     let records = sequences.map(|sequence| record(sequence, 2_000_000)).collect();
-    Ok(Page { records, next: next.map(str::to_owned) })
+    Ok(Page { records, next: next.map(str::to_owned), is_latest: true })
 }
 
 fn id() -> ShardId {
@@ -111,13 +117,16 @@ async fn read(
         lanes: vec![lane],
         room: Arc::new(Semaphore::new(ROOM)),
         notes: notes.clone(),
+        horizon: None,
+        clock: Arc::new(SystemClock),
     };
-    let keeping = tokio::spawn(keeper::keep(world.checkpoints.clone(), id(), noted));
+    let keeping = tokio::spawn(keeper::keep(world.checkpoints.clone(), id(), false, noted));
     reader.run(CancellationToken::new()).await;
     let mut records = Vec::new();
     while let Some(Waiting { record, .. }) = given.recv().await {
         let (heard, kept) = oneshot::channel();
-        notes.send(Note::Ended { ids: vec![record.id.clone()], heard: Some(heard) }).await.unwrap();
+        let ids = vec![record.id.clone()];
+        notes.send(Note::Ended { ids, window: WindowNote::Same, heard: Some(heard) }).await.unwrap();
         kept.await.unwrap().unwrap();
         records.push(record.id);
     }
@@ -165,7 +174,8 @@ async fn where_records_were_not_kept_a_shard_is_read_on_from_the_oldest() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_older_than_the_beginning_is_passed_over_and_through() {
-    let old = Page { records: vec![record(0, 10), record(1, 11), record(2, 12)], next: None };
+    let old =
+        Page { records: vec![record(0, 10), record(1, 11), record(2, 12)], next: None, is_latest: true };
     let (records, _, is_through) = read(vec![Ok(old)], OffsetDateTime::from_unix_timestamp(11).ok()).await;
     assert_eq!(records, ["1", "2"]);
     assert!(is_through);
@@ -175,10 +185,11 @@ async fn what_is_older_than_the_beginning_is_passed_over_and_through() {
 async fn a_checkpoint_is_durable_before_a_worker_goes_on_and_never_passes_what_is_not_through() {
     let world = World::new(StartingPosition::TrimHorizon);
     let (notes, noted) = mpsc::channel(NOTES);
-    let keeping = tokio::spawn(keeper::keep(world.checkpoints.clone(), id(), noted));
+    let keeping = tokio::spawn(keeper::keep(world.checkpoints.clone(), id(), false, noted));
     let ended = async |id: &str| {
         let (heard, kept) = oneshot::channel();
-        notes.send(Note::Ended { ids: vec![id.to_owned()], heard: Some(heard) }).await.unwrap();
+        let ids = vec![id.to_owned()];
+        notes.send(Note::Ended { ids, window: WindowNote::Same, heard: Some(heard) }).await.unwrap();
         kept.await.unwrap().unwrap();
     };
     notes.send(Note::Read(vec!["1".to_owned(), "2".to_owned(), "3".to_owned()])).await.unwrap();
@@ -205,11 +216,61 @@ async fn where_a_stream_began_is_decided_once_and_goes_with_its_mapping() {
     assert_eq!(begun(&later).await.from, from);
     for shard in ["a", "b"] {
         let shard = ShardId::new(shard).unwrap();
-        world.checkpoints.note(&shard, &Checkpoint::After("1".to_owned())).await.unwrap();
+        let reached = Checkpoint::After("1".to_owned());
+        world.checkpoints.note(&shard, Some(&reached), &WindowNote::Open(window("1"))).await.unwrap();
     }
     super::forget(&world.store, &world.mapping).await.unwrap();
     assert!(world.checkpoints.all().unwrap().is_empty());
+    assert_eq!(world.checkpoints.window(&ShardId::new("a").unwrap()).unwrap(), None);
     assert_eq!(begun(&later).await.from, Start::Since(later.last_modified));
+}
+
+fn window(state: &str) -> Window {
+    let start = OffsetDateTime::UNIX_EPOCH;
+    Window { start, end: start + Duration::from_secs(10), state: state.into() }
+}
+
+#[tokio::test]
+async fn a_windows_state_is_kept_with_the_checkpoint_and_a_shard_is_not_through_before_its_window_is() {
+    let world = World::new(StartingPosition::TrimHorizon);
+    let (notes, noted) = mpsc::channel(NOTES);
+    let keeping = tokio::spawn(keeper::keep(world.checkpoints.clone(), id(), false, noted));
+    let (sender, records) = mpsc::unbounded_channel();
+    let (horizon, seen) = watch::channel(Horizon::Unknown);
+    let room = Arc::new(Semaphore::new(ROOM));
+    let mut lane = Lane::<Played> {
+        shard: id(),
+        records,
+        notes: notes.clone(),
+        horizon: Some(seen),
+        stream: PhantomData,
+    };
+    notes.send(Note::Read(vec!["1".to_owned(), "2".to_owned()])).await.unwrap();
+    for sequence in 1..=2 {
+        let room = Arc::clone(&room).acquire_many_owned(1).await.unwrap();
+        sender.send(Waiting { record: record(sequence, 5).record, room }).unwrap();
+    }
+    let moment = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(60);
+    horizon.send_replace(Horizon::Until(moment));
+    assert_eq!(lane.horizon(), Horizon::Unknown, "there are records that were not taken");
+    let long = Duration::from_secs(3600);
+    let records = lane.read(10, long).await.unwrap();
+    assert_eq!((records.len(), lane.horizon()), (2, Horizon::Until(moment)));
+    assert!(lane.read(10, long).await.unwrap().is_empty(), "the horizon has moved");
+    for (record, state) in records.chunks(1).zip(["\"a\"", "\"b\""]) {
+        lane.done_in(record, Some(&window(state))).await.unwrap();
+        assert_eq!(world.checkpoint(), Some(Checkpoint::After(record[0].id.clone())));
+        assert_eq!(world.checkpoints.window(&id()).unwrap(), Some(window(state)));
+    }
+    horizon.send_replace(Horizon::End);
+    notes.send(Note::End).await.unwrap();
+    drop((horizon, sender));
+    assert!(lane.read(10, long).await.unwrap().is_empty(), "the shard has ended");
+    assert_eq!((lane.horizon(), world.checkpoint()), (Horizon::End, Some(Checkpoint::After("2".to_owned()))));
+    lane.done_in(&[], None).await.unwrap();
+    assert_eq!(world.checkpoint(), Some(Checkpoint::Through));
+    assert_eq!(world.checkpoints.window(&id()).unwrap(), None);
+    assert!(keeping.await.unwrap());
 }
 
 #[test]
