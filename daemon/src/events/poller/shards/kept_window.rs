@@ -89,7 +89,9 @@ fn put(batch: &mut Batch, key: &str, slot: u8, first: usize, parts: &[&str]) -> 
 fn parts(mut text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     while !text.is_empty() {
-        let (part, rest) = text.split_at(text.floor_char_boundary(PART));
+        // The end of a part may not be within a character.
+        let end = (1..=PART).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
+        let (part, rest) = text.split_at(end);
         parts.push(part);
         text = rest;
     }
