@@ -115,8 +115,11 @@ impl FromStr for FunctionReference {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with("arn:") {
-            // Lambda's pattern has room for an ARN that ends where its function's name should begin.
-            if let Some(before) = text.strip_suffix(":function") {
+            // Lambda's pattern has room for an ARN that ends where its function's name should begin. One of a function that is
+            // named so is longer.
+            if let Some(before) =
+                text.strip_suffix(":function").filter(|before| before.split(':').count() == 5)
+            {
                 let named = format!("{before}:function:function");
                 return named.parse::<FunctionArn>().map(Self::from).map_err(|_| refuse(text));
             }
@@ -262,6 +265,15 @@ mod tests {
                 qualifier,
             }
         }
+    }
+
+    #[test]
+    fn a_function_can_be_named_function() {
+        let reference: FunctionReference =
+            "arn:aws:lambda:us-east-1:000000000000:function:function".parse().unwrap();
+        assert_eq!((reference.name().as_str(), reference.qualifier()), ("function", None));
+        let cut: FunctionReference = "arn:aws:lambda:us-east-1:000000000000:function".parse().unwrap();
+        assert_eq!(cut, reference);
     }
 
     proptest! {
