@@ -80,7 +80,12 @@ mod tests {
         let wall = FixedClock::at(datetime!(2026-01-01 00:00 UTC));
         let clock = QueueClock::open(&store, &wall).unwrap();
         let before = clock.now();
-        for set in [datetime!(2027-01-01 00:00 UTC), datetime!(2025-12-31 23:00 UTC)] {
+        for set in [
+            datetime!(2026-01-01 01:00 UTC),
+            datetime!(2025-12-31 23:00 UTC),
+            datetime!(2027-01-01 00:00 UTC),
+            datetime!(2025-01-01 00:00 UTC),
+        ] {
             wall.set(set);
             assert_eq!(clock.now(), before);
         }
