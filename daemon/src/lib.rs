@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod aws_services;
+mod changes;
 pub mod clock;
 pub mod config;
 pub mod events;

@@ -4,7 +4,7 @@ use super::{
     CodeSigningArn, FunctionArn, FunctionName, InvalidField, InvalidKind, PackageError, Region, StatementId,
     TooMuchProvisioned, TooMuchReserved, Version, layers::LayerVersionArn,
 };
-use crate::store::StoreError;
+use crate::{changes::Interrupted, store::StoreError};
 
 /// What went wrong with a request about functions. In every case nothing was changed. The words are Lambda's, where
 /// Lambda's are known.
@@ -248,6 +248,12 @@ pub enum FunctionError {
     /// The work was not finished, because the daemon is stopping or met a defect.
     #[error("the request was not finished, because the daemon is stopping; send it again when it runs")]
     Interrupted,
+}
+
+impl From<Interrupted> for FunctionError {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
 }
 
 /// What an error means to a client, whatever the protocol: the name of Lambda's exception, less its suffix.

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt};
 
 use super::BucketName;
-use crate::{functions::InvalidField, store::StoreError};
+use crate::{changes::Interrupted, functions::InvalidField, store::StoreError};
 
 /// Why something about buckets was not done.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,12 @@ pub enum BucketError {
     /// The daemon is ending.
     #[error("the daemon is stopping; ask again when it is back")]
     Interrupted,
+}
+
+impl From<Interrupted> for BucketError {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
 }
 
 /// S3's `InvalidArgument`: a message, and the arguments that it is about.

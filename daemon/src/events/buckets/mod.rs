@@ -41,6 +41,7 @@ pub use self::{
     webhook::{Webhook, WebhookToken},
 };
 use crate::{
+    changes::to_its_end,
     clock::SharedClock,
     functions::{FunctionArn, FunctionRegistry, Region, ServiceCall},
     identity::AccountId,
@@ -268,16 +269,7 @@ impl Buckets {
         &self,
         change: impl Future<Output = Result<T, BucketError>> + Send + 'static,
     ) -> Result<T, BucketError> {
-        if self.0.tasks.is_closed() {
-            return Err(BucketError::Interrupted);
-        }
-        match self.0.tasks.spawn(change).await {
-            Ok(done) => done,
-            Err(error) => {
-                tracing::error!(%error, "a change of a bucket's notifications was not finished");
-                Err(BucketError::Interrupted)
-            }
-        }
+        to_its_end(&self.0.tasks, "a change of a bucket's notifications", change).await
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -2,6 +2,7 @@
 
 use super::{MappingId, SourceArn};
 use crate::{
+    changes::Interrupted,
     functions::{ErrorKind, FunctionName, InvalidField, InvalidKind},
     store::StoreError,
 };
@@ -59,6 +60,12 @@ pub enum MappingError {
     /// The work was not finished, because the daemon is stopping or met a defect.
     #[error("the request was not finished, because the daemon is stopping; send it again when it runs")]
     Interrupted,
+}
+
+impl From<Interrupted> for MappingError {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
 }
 
 impl MappingError {

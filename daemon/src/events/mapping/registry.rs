@@ -18,6 +18,7 @@ use super::{
     record::{self, MappingRecord},
 };
 use crate::{
+    changes::to_its_end,
     clock::SharedClock,
     functions::{FunctionArn, FunctionReference, FunctionRegistry, InvalidField, RevisionId, RoleArn, Tags},
     identity::AccountId,
@@ -553,16 +554,7 @@ impl MappingRegistry {
         &self,
         change: impl Future<Output = Result<T, MappingError>> + Send + 'static,
     ) -> Result<T, MappingError> {
-        if self.0.tasks.is_closed() {
-            return Err(MappingError::Interrupted);
-        }
-        match self.0.tasks.spawn(change).await {
-            Ok(done) => done,
-            Err(error) => {
-                tracing::error!(%error, "a change of an event source mapping was not finished");
-                Err(MappingError::Interrupted)
-            }
-        }
+        to_its_end(&self.0.tasks, "a change of an event source mapping", change).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Key, Kind};
 use crate::{
+    changes::Interrupted,
     functions::{FunctionError, InvalidField},
     store::StoreError,
 };
@@ -35,6 +36,12 @@ pub enum ScheduleError {
     /// The daemon is ending.
     #[error("the daemon is stopping; ask again when it is back")]
     Interrupted,
+}
+
+impl From<Interrupted> for ScheduleError {
+    fn from(_: Interrupted) -> Self {
+        Self::Interrupted
+    }
 }
 
 fn missing(key: &Key) -> String {

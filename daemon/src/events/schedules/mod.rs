@@ -42,6 +42,7 @@ pub use self::{
     zone::Zone,
 };
 use crate::{
+    changes::to_its_end,
     clock::SharedClock,
     functions::{FunctionRegistry, Region, Tags},
     identity::AccountId,
@@ -293,16 +294,7 @@ impl Schedules {
         &self,
         change: impl Future<Output = Result<T, ScheduleError>> + Send + 'static,
     ) -> Result<T, ScheduleError> {
-        if self.0.tasks.is_closed() {
-            return Err(ScheduleError::Interrupted);
-        }
-        match self.0.tasks.spawn(change).await {
-            Ok(done) => done,
-            Err(error) => {
-                tracing::error!(%error, "a change of a schedule was not finished");
-                Err(ScheduleError::Interrupted)
-            }
-        }
+        to_its_end(&self.0.tasks, "a change of a schedule", change).await
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -68,6 +68,7 @@ use super::{
     PackageStore, Qualifier, Region, RevisionId, RuntimeName, Version,
 };
 use crate::{
+    changes::to_its_end,
     clock::SharedClock,
     identity::AccountId,
     store::{Batch, Store, StoreError, Stored},
@@ -359,16 +360,7 @@ impl FunctionRegistry {
         &self,
         change: impl Future<Output = Result<T, FunctionError>> + Send + 'static,
     ) -> Result<T, FunctionError> {
-        if self.0.tasks.is_closed() {
-            return Err(FunctionError::Interrupted);
-        }
-        match self.0.tasks.spawn(change).await {
-            Ok(done) => done,
-            Err(error) => {
-                tracing::error!(%error, "a change of a function was not finished");
-                Err(FunctionError::Interrupted)
-            }
-        }
+        to_its_end(&self.0.tasks, "a change of a function", change).await
     }
 
     /// The function that a change is meant for, as it is now.
