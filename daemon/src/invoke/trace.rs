@@ -27,8 +27,8 @@ const LONGEST: usize = 2_048;
 pub struct TraceHeader {
     /// `1-`, the time and a random part, in hexadecimal digits.
     root: String,
-    /// Sixteen hexadecimal digits.
-    parent: String,
+    /// Sixteen hexadecimal digits. A chain that nobody has called in has none.
+    parent: Option<String>,
     sampled: bool,
     /// In the order in which they were called last.
     lineage: Vec<Calls>,
@@ -57,7 +57,7 @@ impl Default for TraceHeader {
         let random = uuid::Uuid::new_v4().simple().to_string();
         // The first part would be the time; random digits serve as well for a trace that nobody stores.
         let root = format!("1-{}-{}", &random[..8], &random[8..]);
-        Self { root, parent: new_parent(), sampled: false, lineage: Vec::new() }
+        Self { root, parent: None, sampled: false, lineage: Vec::new() }
     }
 }
 
@@ -72,7 +72,7 @@ impl TraceHeader {
         for field in text.split(';') {
             match field.trim().split_once('=') {
                 Some(("Root", root)) if is_root(root) => root.clone_into(&mut header.root),
-                Some(("Parent", parent)) if is_parent(parent) => parent.clone_into(&mut header.parent),
+                Some(("Parent", parent)) if is_parent(parent) => header.parent = Some(parent.to_owned()),
                 Some(("Sampled", sampled)) => header.sampled = sampled == "1",
                 Some(("Lineage", lineage)) => {
                     let all: Vec<Calls> = lineage.split('|').filter_map(|text| text.parse().ok()).collect();
@@ -96,7 +96,9 @@ impl TraceHeader {
         if lineage.len() > FUNCTIONS {
             lineage.remove(0);
         }
-        Entered { header: Self { lineage, parent: new_parent(), ..self.clone() }, is_loop: again >= CALLS }
+        let header =
+            Self { root: self.root.clone(), parent: Some(new_parent()), sampled: self.sampled, lineage };
+        Entered { header, is_loop: again >= CALLS }
     }
 
     /// One chain that stands for several: records of several chains may be in one call.
@@ -122,7 +124,11 @@ impl TraceHeader {
 
 impl fmt::Display for TraceHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Root={};Parent={};Sampled={}", self.root, self.parent, u8::from(self.sampled))?;
+        write!(f, "Root={}", self.root)?;
+        if let Some(parent) = &self.parent {
+            write!(f, ";Parent={parent}")?;
+        }
+        write!(f, ";Sampled={}", u8::from(self.sampled))?;
         for (at, Calls { function, again }) in self.lineage.iter().enumerate() {
             write!(f, "{}{function:08x}:{again}", if at == 0 { ";Lineage=" } else { "|" })?;
         }
