@@ -43,7 +43,7 @@ impl EventQueue {
         let mut forgotten = 0;
         loop {
             let old = self.look(|queue| Ok(queue.old()?)).await?;
-            let all = old.len() < AT_ONCE;
+            let (all, before) = (old.len() < AT_ONCE, forgotten);
             for found in old {
                 match self.change(found, Change::Purge).await {
                     Ok(()) => forgotten += 1,
@@ -52,7 +52,8 @@ impl EventQueue {
                     Err(error) => return Err(error),
                 }
             }
-            if all {
+            // What does not go now is looked at again in an hour, and not for ever.
+            if all || forgotten == before {
                 return Ok(forgotten);
             }
         }
