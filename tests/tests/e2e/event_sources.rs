@@ -403,3 +403,30 @@ async fn mappings_are_handled_from_the_command_line() {
     thaw(world, &["event-source", "delete", uuid]).await.ok();
     eventually("the mapping is gone", async || fed.get(uuid).await.is_none().then_some(())).await;
 }
+
+#[tokio::test]
+async fn a_batch_is_gathered_until_it_is_full_or_its_window_is_over() {
+    let fed = Fed::new().await;
+    let settings =
+        EventSourceSettings { batch_size: Some(3), maximum_batching_window: Some(300), ..stream() };
+    let uuid = fed.map(settings).await;
+    for (count, name) in [(1, "a"), (2, "b")] {
+        fed.add(name).await;
+        eventually("it is read, and waits for others", async || {
+            (fed.redis.pending(STREAM).await == (1, count)).then_some(())
+        })
+        .await;
+        assert_eq!(fed.printed("done").await, [""; 0]);
+    }
+    fed.add("c").await;
+    assert_eq!(fed.processed(3).await, ["a", "b", "c"]);
+    fed.nothing_pending().await;
+    let calls = fed.world.lines(&fed.name).await;
+    assert_eq!(calls.iter().filter(|line| line.message.starts_with("START ")).count(), 1);
+
+    let shorter = EventSourceSettings { batch_size: Some(100), maximum_batching_window: Some(1), ..stream() };
+    fed.update(&uuid, shorter).await;
+    fed.in_state(&uuid, "Enabled").await;
+    fed.add("d").await;
+    assert_eq!(fed.processed(4).await[3], "d", "it is not full, and its window is over");
+}

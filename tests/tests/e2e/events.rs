@@ -20,7 +20,10 @@ use thaw_tests::{
 };
 use tonic::{Code, Status};
 
-use crate::aws::{endpoint, script};
+use crate::{
+    aws::{endpoint, script},
+    cli::thaw,
+};
 
 /// A daemon whose events are tried again at once.
 pub async fn impatient(witness: Option<&Witness>) -> World {
@@ -340,4 +343,32 @@ async fn events_outlive_a_disk_that_is_full() {
     only(&world, &name, None).await;
     let started: HashSet<String> = starts(&world, &name).await.into_keys().collect();
     assert_eq!(started, accepted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_died_is_shown_sent_again_and_thrown_away_from_the_command_line() {
+    let world = impatient(None).await;
+    let name = world.create(NewFunction::of("failures")).await;
+    let sent = thaw(&world, &["invoke", &name, "--event", "--payload", r#"{"how": "raise"}"#]).await.ok();
+    let id = sent.trim();
+    only(&world, &name, Some(EventState::Dead)).await;
+    let listed = thaw(&world, &["events", "list", &name, "--state", "dead"]).await.ok();
+    assert!(listed.contains(id) && listed.contains("OutOfCheese"), "{listed}");
+    let shown = thaw(&world, &["events", "show", id]).await.ok();
+    assert!(shown.contains("RetriesExhausted") && shown.contains("no cheese"), "{shown}");
+    assert!(shown.contains(r#""how""#), "{shown}");
+
+    thaw(&world, &["events", "retry", id]).await.ok();
+    eventually("it was tried three times more", async || {
+        (starts(&world, &name).await[id] == 6).then_some(())
+    })
+    .await;
+    only(&world, &name, Some(EventState::Dead)).await;
+    thaw(&world, &["events", "purge", "--function", &name]).await.ok();
+    assert_eq!(events(&world, &name).await, []);
+
+    for (arguments, code) in [(["events", "show", id], 3), (["events", "retry", id], 3)] {
+        assert_eq!(thaw(&world, &arguments).await.code, code, "{arguments:?}");
+    }
+    assert_eq!(thaw(&world, &["events", "purge"]).await.code, 2, "of which, is to be said");
 }

@@ -234,3 +234,19 @@ async fn a_queue_is_told_of_what_is_given_up_of_a_stream() {
     assert_eq!(told["RedisStreamBatchInfo"]["startSequenceNumber"], *id);
     assert_eq!(told["requestContext"]["condition"], "RetryAttemptsExhausted");
 }
+
+#[tokio::test]
+async fn no_more_calls_run_at_once_than_a_mapping_has() {
+    let fed = Fed::new().await;
+    let url = fed.moto.make_queue("few", &[]).await;
+    for number in 0..8 {
+        fed.moto.send(&url, &json!({"name": number.to_string(), "slow": "0.5"}), &[]).await;
+    }
+    let settings =
+        EventSourceSettings { batch_size: Some(1), maximum_concurrency: Some(2), ..Default::default() };
+    fed.map("few", settings).await;
+    fed.is_empty(&url).await;
+    // A function gets another sandbox whenever a call finds none of it free, and keeps it.
+    let sandboxes = fed.world.sandboxes(&fed.name).await.len();
+    assert!((1..=2).contains(&sandboxes), "{sandboxes} sandboxes");
+}
