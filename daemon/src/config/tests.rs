@@ -34,9 +34,9 @@ fn refusal(flags: &[&str]) -> String {
     with_flags(flags).unwrap_err().to_string()
 }
 
-/// Every setting's name. Optional ones are given so that they are serialised.
-fn settings() -> BTreeSet<String> {
-    let whole = Config {
+/// Settings of which none is absent, so that all are serialised.
+fn whole() -> Config {
+    Config {
         socket_group: Some("thaw".to_owned()),
         aws_credentials: Some(PathBuf::from("/etc/thaw/credentials.toml")),
         function_url_base: Some("https://functions.example.org".to_owned()),
@@ -53,8 +53,12 @@ fn settings() -> BTreeSet<String> {
         dynamodb_credentials: Some(PathBuf::from("/etc/thaw/dynamodb.toml")),
         nats_url: Some("nats://127.0.0.1:4222".to_owned()),
         ..defaults()
-    };
-    to_table(&whole).unwrap().keys().cloned().collect()
+    }
+}
+
+/// Every setting's name.
+fn settings() -> BTreeSet<String> {
+    to_table(&whole()).unwrap().keys().cloned().collect()
 }
 
 #[test]
@@ -76,24 +80,7 @@ fn every_setting_has_a_flag_and_an_environment_variable_of_its_name() {
 
 #[test]
 fn every_setting_can_be_given_in_the_file() {
-    let whole = Config {
-        socket_group: Some("thaw".to_owned()),
-        aws_credentials: Some(PathBuf::from("/etc/thaw/credentials.toml")),
-        function_url_base: Some("https://functions.example.org".to_owned()),
-        redis_url: Some("redis://127.0.0.1:6379".to_owned()),
-        sqs_endpoint: Some("http://127.0.0.1:9324".to_owned()),
-        sqs_credentials: Some(PathBuf::from("/etc/thaw/sqs.toml")),
-        sns_endpoint: Some("http://127.0.0.1:5000".to_owned()),
-        sns_credentials: Some(PathBuf::from("/etc/thaw/sns.toml")),
-        s3_endpoint: Some("http://127.0.0.1:5000".to_owned()),
-        s3_credentials: Some(PathBuf::from("/etc/thaw/s3.toml")),
-        kinesis_endpoint: Some("http://127.0.0.1:5000".to_owned()),
-        kinesis_credentials: Some(PathBuf::from("/etc/thaw/kinesis.toml")),
-        dynamodb_endpoint: Some("http://127.0.0.1:5000".to_owned()),
-        dynamodb_credentials: Some(PathBuf::from("/etc/thaw/dynamodb.toml")),
-        nats_url: Some("nats://127.0.0.1:4222".to_owned()),
-        ..defaults()
-    };
+    let whole = whole();
     assert_eq!(with_file(&whole.to_toml().unwrap(), &[]).unwrap(), whole);
 }
 
