@@ -192,8 +192,9 @@ async fn old_segments_go_without_anybody_asking() {
     let world = World::with(LogSettings { sweep_every: Duration::from_millis(5), ..SETTINGS });
     store_all(&world.stream("s"), &["old".to_owned()]).await;
     world.clock.set(NOW + 15.days());
-    while world.store.bytes_on_disk() > 0 {
+    // The group goes after its last segment does.
+    while !world.group_names("", "").is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(world.group_names("", ""), [""; 0]);
+    assert_eq!(world.store.bytes_on_disk(), 0);
 }
