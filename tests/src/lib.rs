@@ -26,6 +26,7 @@ pub mod redis;
 pub mod remains;
 pub mod small_disk;
 pub mod storage;
+pub mod swap;
 pub mod wait;
 pub mod wire;
 pub mod witness;

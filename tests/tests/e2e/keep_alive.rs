@@ -8,6 +8,7 @@ use thaw_proto::v1::{
 };
 use thaw_tests::{
     functions::NewFunction,
+    swap::Swap,
     wait::eventually,
     world::{World, reason},
 };
@@ -106,4 +107,21 @@ async fn under_the_fixed_time_no_beat_changes_anything() {
     assert_eq!(reason(&refusal), "RESOURCE_NOT_FOUND");
     let all = keep_alive(&world, "").await.unwrap().functions;
     assert!(all.iter().all(|known| !known.function_arn.contains(&name)), "what is gone is not shown");
+}
+
+#[tokio::test]
+async fn a_sandbox_at_rest_has_its_memory_in_swap_and_its_next_call_finds_it_whole() {
+    const BALLAST: u64 = 48 << 20;
+    let swap = Swap::of_mb(256);
+    let world = World::start_with(&[("reclaim-after-seconds", "1")]).await;
+    let name = world.create(NewFunction::of("ballast").memory(256)).await;
+    let first = call(&world, &name).await;
+    eventually("its memory is in swap", async || {
+        let sandbox = world.sandboxes(&name).await.remove(0);
+        (swap.used() > BALLAST / 2 && sandbox.memory_used < BALLAST / 2).then_some(())
+    })
+    .await;
+    let answer = world.invoke(&name, json!({})).await;
+    assert_eq!(answer.value(), json!({ "calls": 2, "whole": true }));
+    assert_eq!(world.sandboxes(&name).await.remove(0).id, first.id);
 }
