@@ -44,7 +44,7 @@ impl Pool {
                 () = self.inner.restock.notified() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
-            self.give_way().await;
+            pause(|| self.is_called()).await;
             let failures = self.inner.host.preparations_failed();
             let begun = {
                 let mut books = self.books();
@@ -61,16 +61,44 @@ impl Pool {
         }
     }
 
-    /// Waits for a pause between calls.
-    async fn give_way(&self) {
-        let until = Instant::now() + PATIENCE;
-        while self.is_called() && Instant::now() < until {
-            tokio::time::sleep(YIELD).await;
-        }
-    }
-
     fn is_called(&self) -> bool {
         let books = self.books();
         books.state.counts().busy > 0 || books.last_call.is_some_and(|call| call.elapsed() < PAUSE)
+    }
+}
+
+/// Waits for a pause between calls, as long as there is patience.
+async fn pause(is_called: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while is_called() && Instant::now() < until {
+        tokio::time::sleep(YIELD).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_waited_for_where_nobody_calls() {
+        let begun = Instant::now();
+        pause(|| false).await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_go_first_but_not_for_ever() {
+        let begun = Instant::now();
+        pause(|| begun.elapsed() < Duration::from_millis(300)).await;
+        let waited = begun.elapsed();
+        assert!(
+            waited >= Duration::from_millis(300) && waited <= Duration::from_millis(300) + YIELD,
+            "{waited:?}"
+        );
+
+        let begun = Instant::now();
+        pause(|| true).await;
+        let waited = begun.elapsed();
+        assert!(waited >= PATIENCE && waited <= PATIENCE + YIELD, "{waited:?}");
     }
 }
