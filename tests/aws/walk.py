@@ -386,6 +386,10 @@ class Walk:
         for call in (self.api.get_event_source_mapping, self.api.delete_event_source_mapping,
                      self.api.update_event_source_mapping):
             refused(call, "ResourceNotFoundException", 404, gone, UUID=missing)
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:{missing}"
+        for call, more in ((self.api.list_tags, {}), (self.api.tag_resource, {"Tags": {"a": "b"}}),
+                           (self.api.untag_resource, {"TagKeys": ["a"]})):
+            refused(call, "ResourceNotFoundException", 404, f"Event source mapping not found: {arn}", Resource=arn, **more)
         create = self.api.create_event_source_mapping
         refused(create, "InvalidParameterValueException", 400, "Unrecognized event source.", FunctionName=self.name)
         refused(create, "InvalidParameterValueException", 400, "Function does not exist", FunctionName="missing",
