@@ -376,7 +376,7 @@ class Walk:
             EventSourceArn=stream, FunctionName=self.name, StartingPosition="TRIM_HORIZON", Enabled=False)
         wanted = {"BatchSize": 100, "BisectBatchOnFunctionError": False, "DestinationConfig": {"OnFailure": {}},
                   "LastProcessingResult": "No records processed", "MaximumRecordAgeInSeconds": -1,
-                  "MaximumRetryAttempts": -1, "ParallelizationFactor": 1, "StartingPosition": "TRIM_HORIZON",
+                  "MaximumRetryAttempts": -1, "ParallelizationFactor": 1, "StartingPosition": "TRIM_HORIZON", "State": "Disabled",
                   "StateTransitionReason": "User action", "TumblingWindowInSeconds": 0}
         assert {key: made.get(key) for key in wanted} == wanted, made
         self.mapping_is(made["UUID"], "Disabled")
