@@ -8,6 +8,7 @@ FUNCTION is `handlers/url.py`.
 import base64
 import http.client
 import json
+import re
 import sys
 import urllib.parse
 import uuid
@@ -113,9 +114,12 @@ assert (event["version"], event["routeKey"], event["rawPath"], event["rawQuerySt
     "2.0", "$default", "/my/p%2Fath", "a=1&a=%2F&b"), event
 assert event["queryStringParameters"] == {"a": "1,/", "b": ""} and event["cookies"] == ["one=1", "two=2"], event
 assert event["headers"]["x-many"] == "1,2" and event["headers"]["host"] == HOST, event
+trace = r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}"
+assert re.fullmatch(trace, event["headers"]["x-amzn-trace-id"]) and told["trace"].startswith(
+    event["headers"]["x-amzn-trace-id"] + ";Parent="), told
 assert event["headers"]["authorization"] == "Bearer token" and "cookie" not in event["headers"], event
 assert (event["body"], event["isBase64Encoded"]) == ("text", False), event
-assert context["http"] == {"method": "POST", "path": "/my/p%2Fath", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
+assert context["http"] == {"method": "POST", "path": "/my/p/ath", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
                            "userAgent": "agent"}, context
 assert (context["accountId"], context["apiId"], context["domainPrefix"], context["domainName"]) == (
     "anonymous", ID, ID, HOST.split(":")[0]), context

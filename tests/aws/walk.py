@@ -376,7 +376,7 @@ class Walk:
             EventSourceArn=stream, FunctionName=self.name, StartingPosition="TRIM_HORIZON", Enabled=False)
         wanted = {"BatchSize": 100, "BisectBatchOnFunctionError": False, "DestinationConfig": {"OnFailure": {}},
                   "LastProcessingResult": "No records processed", "MaximumRecordAgeInSeconds": -1,
-                  "MaximumRetryAttempts": -1, "ParallelizationFactor": 1, "StartingPosition": "TRIM_HORIZON",
+                  "MaximumRetryAttempts": -1, "ParallelizationFactor": 1, "StartingPosition": "TRIM_HORIZON", "State": "Disabled",
                   "StateTransitionReason": "User action", "TumblingWindowInSeconds": 0}
         assert {key: made.get(key) for key in wanted} == wanted, made
         self.mapping_is(made["UUID"], "Disabled")
@@ -386,6 +386,10 @@ class Walk:
         for call in (self.api.get_event_source_mapping, self.api.delete_event_source_mapping,
                      self.api.update_event_source_mapping):
             refused(call, "ResourceNotFoundException", 404, gone, UUID=missing)
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:{missing}"
+        for call, more in ((self.api.list_tags, {}), (self.api.tag_resource, {"Tags": {"a": "b"}}),
+                           (self.api.untag_resource, {"TagKeys": ["a"]})):
+            refused(call, "ResourceNotFoundException", 404, f"Event source mapping not found: {arn}", Resource=arn, **more)
         create = self.api.create_event_source_mapping
         refused(create, "InvalidParameterValueException", 400, "Unrecognized event source.", FunctionName=self.name)
         refused(create, "InvalidParameterValueException", 400, "Function does not exist", FunctionName="missing",

@@ -14,7 +14,7 @@ def handler(event, context):
         print("from print")
         logging.info("from logging")
         sys.stderr.write("from stderr\n")
-        os.write(1, b"from a descriptor\n")
+        os.write(1, b"\n\r\nfrom a descriptor\n")
     elif what == "not UTF-8":
         os.write(1, b"before \xff\xfe\x80 after\n")
         os.write(1, b"\0 zero\n")

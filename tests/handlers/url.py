@@ -1,6 +1,7 @@
 """Is called by its URL. Answers what the request's JSON says, or with the event itself; counts its calls."""
 
 import json
+import os
 
 calls = 0
 
@@ -16,5 +17,6 @@ def handler(event, context):
         return wanted["answer"]
     if "size" in wanted:
         return {"statusCode": 200, "body": "x" * wanted["size"]}
-    told = {"event": event, "arn": context.invoked_function_arn, "id": context.aws_request_id, "calls": calls}
+    told = {"event": event, "arn": context.invoked_function_arn, "id": context.aws_request_id, "calls": calls,
+            "trace": os.environ["_X_AMZN_TRACE_ID"]}
     return {"statusCode": 200, "body": json.dumps(told)}

@@ -12,7 +12,9 @@ use crate::{
 };
 
 /// Defaults that a user may change.
-const DEFAULTS: [(&str, &str); 5] = [
+const DEFAULTS: [(&str, &str); 6] = [
+    // The SDK of X-Ray is not to fail where nobody traces.
+    ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
     ("LANG", "en_US.UTF-8"),
     ("TZ", ":UTC"),
     ("PATH", "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
@@ -53,9 +55,8 @@ const READ_AT_START: [&str; 18] = [
 pub(super) fn base(image: &RuntimeImage) -> BTreeMap<String, String> {
     let of_runtime = image.bootstrap.is_none().then_some(&OF_RUNTIMES);
     let defaults = DEFAULTS.iter().chain(of_runtime);
-    let mut environment: BTreeMap<String, String> =
-        defaults.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    environment.extend(image.environment.iter().cloned());
+    let mut environment: BTreeMap<String, String> = image.environment.iter().cloned().collect();
+    environment.extend(defaults.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     // The official clients read it when they are imported. It is the same in every sandbox.
     environment.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), runtime_api::ADDRESS.to_owned());
     environment
@@ -129,7 +130,9 @@ mod tests {
         RuntimeImage {
             id: "sha256:1".to_owned(),
             entrypoint: Vec::new(),
-            environment: vec![("PYTHON_VERSION".to_owned(), "3".to_owned())],
+            environment: [("PYTHON_VERSION", "3"), ("PATH", "/usr/sbin"), ("LANG", "C.UTF-8")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
             prestart: None,
             bootstrap,
         }
@@ -139,6 +142,13 @@ mod tests {
     fn an_os_only_runtime_is_told_of_no_language() {
         assert!(base(&image(None)).contains_key("PYTHONPATH"));
         assert!(!base(&image(Some(vec!["/var/task/bootstrap".to_owned()]))).contains_key("PYTHONPATH"));
+    }
+
+    #[test]
+    fn what_lambda_defines_wins_over_the_image() {
+        let base = base(&image(None));
+        assert!(base["PATH"].ends_with(":/opt/bin"), "what layers bring is found: {base:?}");
+        assert_eq!((&*base["LANG"], &*base["PYTHON_VERSION"]), ("en_US.UTF-8", "3"));
     }
 
     fn with(name: &str, value: &str) -> BTreeMap<String, String> {

@@ -84,6 +84,19 @@ impl TraceHeader {
         header
     }
 
+    /// A chain that begins here, for a request from outside: of what its header says only the root is kept.
+    #[must_use]
+    pub fn begun_by(header: Option<&str>) -> Self {
+        let told = header.map(Self::read).unwrap_or_default();
+        Self { root: told.root, ..Self::default() }
+    }
+
+    /// The header with nothing but the root: `Root=1-5759e988-bd862e3fe1be46a994272793`.
+    #[must_use]
+    pub fn root(&self) -> String {
+        format!("Root={}", self.root)
+    }
+
     /// The chain with a call of this function at its end.
     pub(super) fn enter(&self, account: AccountId, name: &FunctionName) -> Entered {
         let digest = Sha256::digest(format!("{account}/{name}"));
@@ -200,6 +213,16 @@ mod tests {
             [Calls { function: 0xa87b_d80c, again: 3 }]
         );
         assert!(TraceHeader::read("nonsense").lineage.is_empty());
+    }
+
+    #[test]
+    fn a_request_from_outside_brings_its_root_and_no_chain() {
+        let begun = TraceHeader::begun_by(Some(HEADER));
+        assert_eq!(begun.to_string(), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0");
+        assert_eq!(begun.root(), "Root=1-5759e988-bd862e3fe1be46a994272793");
+        for told in [None, Some("Root=1-5759e988-x"), Some("")] {
+            assert!(is_root(&TraceHeader::begun_by(told).root), "{told:?}");
+        }
     }
 
     #[test]

@@ -209,6 +209,10 @@ impl Sink {
         if let Some(tail) = &mut self.tail {
             tail.push(&message);
         }
+        // CloudWatch keeps no event without a text, so that lines with nothing on them are in no log.
+        if message.is_empty() {
+            return;
+        }
         self.held.push(LogEvent {
             timestamp_ms: self.clock.now_millis(),
             request_id: self.request_id.clone(),

@@ -47,8 +47,9 @@ impl Report<'_> {
             let _ = write!(line, "\tInit Duration: {:.2} ms", millis(init));
         }
         match self.failure {
-            None => {}
-            Some(Failure::Reported(_)) if !self.in_init => {}
+            // Lambda writes a tab behind the last figure, whether or not a status follows.
+            None => line.push('\t'),
+            Some(Failure::Reported(_)) if !self.in_init => line.push('\t'),
             Some(Failure::TimedOut(_)) => line.push_str("\tStatus: timeout"),
             Some(failure) => {
                 let _ = write!(line, "\tStatus: error\tError Type: {}", failure.error_type());
@@ -92,7 +93,7 @@ mod tests {
             report.line(),
             format!(
                 "REPORT RequestId: {request_id}\tDuration: 12.35 ms\tBilled Duration: 113 ms\tMemory Size: 128 MB\t\
-                 Max Memory Used: 30 MB\tInit Duration: 100.10 ms"
+                 Max Memory Used: 30 MB\tInit Duration: 100.10 ms\t"
             )
         );
     }

@@ -2,7 +2,12 @@
 
 use serde_json::{Value, json};
 use thaw_proto::v1::{CreateEventSourceRequest, EventSourceSettings};
-use thaw_tests::{functions::NewFunction, moto::Moto, wait::eventually, world::World};
+use thaw_tests::{
+    functions::NewFunction,
+    moto::Moto,
+    wait::eventually,
+    world::{World, fields},
+};
 
 use crate::event_sources::printed;
 
@@ -128,4 +133,19 @@ async fn what_a_function_reports_is_tried_again_from_there_and_told_when_it_is_g
     fed.world.crash_and_restart().await;
     fed.put(&[item("c", "after")]).await;
     assert_eq!(fed.processed(2).await, ["good", "after"]);
+}
+
+#[tokio::test]
+async fn a_stream_is_looked_at_before_it_is_mapped() {
+    let fed = Fed::new().await;
+    let none = fed.arn.replace(&format!("/{TABLE}/"), "/other/");
+    let request = CreateEventSourceRequest {
+        function_name: fed.name.clone(),
+        event_source_arn: none.clone(),
+        starting_position: "LATEST".to_owned(),
+        ..CreateEventSourceRequest::default()
+    };
+    let refusal = fed.world.event_sources().create_event_source(request).await.unwrap_err();
+    assert_eq!(fields(&refusal), ["event_source_arn"]);
+    assert!(refusal.message().contains(&format!("Stream not found: {none}")), "{refusal:?}");
 }

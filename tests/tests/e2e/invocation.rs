@@ -109,6 +109,9 @@ async fn the_environment_is_lambdas_and_the_users() {
         ("LAMBDA_TASK_ROOT", "/var/task"),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
         ("TZ", ":UTC"),
+        ("LANG", "en_US.UTF-8"),
+        ("PATH", "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
+        ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
     ];
     for (variable, expected) in expected {
         assert_eq!(value["environment"][variable], expected, "{variable}");

@@ -4,11 +4,19 @@ use std::collections::HashSet;
 
 use prost_types::Timestamp;
 use serde_json::{Value, json};
-use thaw_proto::v1::{CreateEventSourceRequest, EventSourceSettings, GetEventSourceRequest};
+use thaw_proto::v1::{
+    CreateEventSourceRequest, EventSourceSettings, GetEventSourceRequest, UpdateEventSourceRequest,
+};
 use thaw_tests::{
-    functions::NewFunction, kinesis::Kinesis, moto::Moto, wait::eventually, wire::Wire, world::World,
+    functions::NewFunction,
+    kinesis::Kinesis,
+    moto::Moto,
+    wait::eventually,
+    wire::Wire,
+    world::{World, fields},
 };
 use time::OffsetDateTime;
+use tonic::Code;
 
 use crate::event_sources::printed;
 
@@ -238,6 +246,24 @@ async fn a_kill_in_the_middle_of_batches_loses_nothing_and_repeats_only_what_was
 }
 
 #[tokio::test]
+async fn a_stream_is_looked_at_before_it_is_mapped() {
+    let fed = Fed::new(1).await;
+    let request = |arn: &str| CreateEventSourceRequest {
+        function_name: fed.name.clone(),
+        event_source_arn: arn.to_owned(),
+        starting_position: "LATEST".to_owned(),
+        ..CreateEventSourceRequest::default()
+    };
+    let none = format!("{ARN}-none");
+    let refusal = fed.world.event_sources().create_event_source(request(&none)).await.unwrap_err();
+    assert_eq!(fields(&refusal), ["event_source_arn"]);
+    assert!(refusal.message().contains(&format!("Stream not found: {none}")), "{refusal:?}");
+    drop(fed.kinesis);
+    let refusal = fed.world.event_sources().create_event_source(request(ARN)).await.unwrap_err();
+    assert_eq!(refusal.code(), Code::Unavailable, "{refusal:?}");
+}
+
+#[tokio::test]
 async fn a_stream_that_can_not_be_reached_for_a_while_loses_nothing() {
     let kinesis = Kinesis::start().await;
     let wire = Wire::to(kinesis.port()).await;
@@ -273,13 +299,17 @@ async fn another_stream_of_the_same_name_is_read_from_its_beginning() {
 }
 
 #[tokio::test]
-async fn what_comes_after_a_mapping_was_created_is_new_however_late_it_is_read() {
+async fn what_comes_after_a_mapping_was_enabled_is_new_however_late_it_is_read() {
     let moto = Moto::start().await;
     let wire = Wire::to(moto.port()).await;
     let mut fed = Fed::at(Kinesis::of(moto.port()), &wire.url(), 1).await;
     fed.put(&["a0"]).await;
+    let disabled = EventSourceSettings { enabled: Some(false), ..EventSourceSettings::default() };
+    let uuid = fed.map_from("LATEST", None, disabled).await;
     wire.cut();
-    fed.map_from("LATEST", None, EventSourceSettings::default()).await;
+    let settings = Some(EventSourceSettings { enabled: Some(true), ..EventSourceSettings::default() });
+    let request = UpdateEventSourceRequest { uuid, settings, ..UpdateEventSourceRequest::default() };
+    fed.world.event_sources().update_event_source(request).await.unwrap();
     fed.put(&["a1"]).await;
     fed.world.crash_and_restart().await;
     fed.put(&["a2"]).await;

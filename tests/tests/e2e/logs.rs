@@ -18,6 +18,7 @@ async fn logging(world: &World) -> String {
 
 /// Asserts that `line` is a REPORT of Lambda's form and gives its fields.
 fn report(line: &str) -> Vec<(String, String)> {
+    let line = line.strip_suffix('\t').unwrap_or_else(|| panic!("no tab at the end of {line:?}"));
     let fields = line.split('\t').map(|field| {
         let (name, value) = field.split_once(": ").unwrap_or_else(|| panic!("a field of {line:?}"));
         (name.to_owned(), value.to_owned())

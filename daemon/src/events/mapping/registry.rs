@@ -246,7 +246,8 @@ impl MappingRegistry {
                 function,
                 settings,
                 enabled,
-                state: MappingState::Creating,
+                // There is nothing to wait for where nothing is to be read.
+                state: if enabled { MappingState::Creating } else { MappingState::Disabled },
                 generation: RevisionId::random(),
                 tags,
                 last_modified: registry.0.clock.now(),

@@ -115,6 +115,17 @@ async fn a_mapping_has_the_defaults_of_its_kind_of_source() {
 }
 
 #[tokio::test]
+async fn a_mapping_that_is_made_disabled_is_so_at_once() {
+    let world = World::new().await;
+    let change = MappingChange { enabled: Some(false), ..of("hello") };
+    let made = world.create(QUEUE, change).await.unwrap();
+    assert_eq!(made.state, MappingState::Disabled);
+    let enabling = MappingChange { enabled: Some(true), ..MappingChange::default() };
+    let enabled = world.mappings.update(ACCOUNT, made.id, enabling).await.unwrap();
+    assert_eq!(enabled.state, MappingState::Enabling);
+}
+
+#[tokio::test]
 async fn a_mapping_is_settled_changed_disabled_and_deleted_in_lambdas_states() {
     let world = World::new().await;
     let created = world.create(QUEUE, of("hello")).await.unwrap();

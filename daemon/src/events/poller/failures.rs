@@ -1,7 +1,7 @@
 //! Where it is told of a stream's batches that were given up.
 
 use serde_json::{Value, json};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, UtcOffset, format_description::BorrowedFormatItem, macros::format_description};
 
 use super::{
     call::{self, Told},
@@ -29,6 +29,17 @@ impl Condition {
     }
 }
 
+/// To the millisecond, and to the second where there is no fraction: so Lambda writes times here.
+fn stamp(moment: OffsetDateTime) -> String {
+    const SECONDS: &[BorrowedFormatItem<'_>] =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    const MILLIS: &[BorrowedFormatItem<'_>] =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    let form = if moment.millisecond() == 0 { SECONDS } else { MILLIS };
+    // The forms have no component that a time could lack.
+    moment.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
+}
+
 /// What is told of records that were given up: Lambda's form for streams, with the kind of source in one key's name.
 pub(super) fn told(
     mapping: &Mapping,
@@ -39,10 +50,6 @@ pub(super) fn told(
     last: Option<&Told>,
     now: OffsetDateTime,
 ) -> Value {
-    let stamp = |moment: OffsetDateTime| {
-        let millis = moment.replace_nanosecond(u32::from(moment.millisecond()) * 1_000_000).unwrap_or(moment);
-        millis.format(&Rfc3339).unwrap_or_default()
-    };
     let arrival = |record: Option<&Record>| record.and_then(|record| record.arrived).map(stamp);
     let mut told = json!({
         "requestContext": {
@@ -88,5 +95,18 @@ pub(super) fn result(
         target: destination.clone(),
         body: told.to_string().into(),
         origin: Origin::Mapping { id: mapping.id.to_string(), shard },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn times_have_three_digits_of_a_second_or_none() {
+        assert_eq!(stamp(datetime!(2019-11-14 00:38:06.3009 UTC)), "2019-11-14T00:38:06.300Z");
+        assert_eq!(stamp(datetime!(2019-11-14 01:13:49.0004 +1)), "2019-11-14T00:13:49Z");
     }
 }

@@ -223,6 +223,7 @@ impl Pollers {
         for _ in 0..most.min(QUEUE_WORKERS_MAX) {
             match Queue::new(endpoint, &mapping.source) {
                 Ok(queue) => {
+                    let queue = queue.with_window(mapping.settings.batching_window);
                     let (pollers, mapping, stop) = (self.clone(), Arc::clone(&mapping), stop.clone());
                     workers.spawn(async move { pollers.run(mapping, queue, stop).await });
                 }

@@ -15,7 +15,7 @@ use super::aws;
 use crate::{
     aws_services::AwsEndpoint,
     events::{
-        mapping::Mapping,
+        mapping::{Mapping, SourceArn},
         poller::{
             record::Record,
             shards::stream::{Keyed, Listing, Page, Place, ReadError, Shard, ShardId, ShardedStream},
@@ -35,6 +35,17 @@ const SHARDS_MAX: usize = 10_000;
 pub(crate) struct TableStream {
     client: Client,
     mapping: Arc<Mapping>,
+}
+
+/// Whether there is such a stream.
+pub(super) async fn is_there(endpoint: &AwsEndpoint, arn: &SourceArn) -> Result<bool, SourceError> {
+    let config = endpoint.sdk_config(arn.account(), arn.region().as_str()).map_err(SourceError::new)?;
+    let described = Client::new(&config).describe_stream().stream_arn(arn.to_string()).limit(1).send().await;
+    match described {
+        Ok(_) => Ok(true),
+        Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 impl TableStream {

@@ -15,7 +15,7 @@ use super::aws;
 use crate::{
     aws_services::AwsEndpoint,
     events::{
-        mapping::{Mapping, MappingRegistry, seen_by_patterns},
+        mapping::{Mapping, MappingRegistry, SourceArn, seen_by_patterns},
         poller::{
             record::Record,
             shards::stream::{Keyed, Listing, Page, Place, ReadError, Shard, ShardId, ShardedStream},
@@ -40,6 +40,17 @@ pub(crate) struct KinesisStream {
     mapping: Arc<Mapping>,
     /// Knows the role of the mapping's function.
     mappings: MappingRegistry,
+}
+
+/// Whether there is such a stream.
+pub(super) async fn is_there(endpoint: &AwsEndpoint, arn: &SourceArn) -> Result<bool, SourceError> {
+    let config = endpoint.sdk_config(arn.account(), arn.region().as_str()).map_err(SourceError::new)?;
+    let described = Client::new(&config).describe_stream_summary().stream_name(arn.name()).send().await;
+    match described {
+        Ok(_) => Ok(true),
+        Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 impl KinesisStream {

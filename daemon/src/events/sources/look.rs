@@ -2,11 +2,11 @@
 
 use std::{pin::Pin, time::Duration};
 
-use super::sqs::Queue;
+use super::{dynamodb, kinesis, sqs::Queue};
 use crate::{
     events::{
         mapping::{MappingError, SourceArn, SourceKind, Sources},
-        poller::Endpoints,
+        poller::{Endpoints, source::SourceError},
     },
     functions::InvalidField,
 };
@@ -25,23 +25,57 @@ impl Sources for Endpoints {
         function_timeout: u32,
     ) -> Pin<Box<dyn Future<Output = Result<(), MappingError>> + Send + 'a>> {
         Box::pin(async move {
-            match (source.kind(), &self.aws.sqs) {
-                (SourceKind::Sqs | SourceKind::SqsFifo, Some(endpoint)) => {
-                    let silent = |why: String| MappingError::SourceSilent { source_arn: source.clone(), why };
-                    let mut queue =
-                        Queue::new(endpoint, source).map_err(|error| silent(error.to_string()))?;
-                    let visibility = tokio::time::timeout(PATIENCE, queue.visibility_timeout()).await;
-                    match visibility {
-                        Ok(Ok(found)) => check_queue(found, function_timeout).map_err(Into::into),
-                        Ok(Err(error)) => Err(silent(error.to_string())),
-                        Err(_) => Err(silent(format!("SQS: no answer within {} s", PATIENCE.as_secs()))),
+            let aws = &self.aws;
+            match source.kind() {
+                SourceKind::Sqs | SourceKind::SqsFifo => match &aws.sqs {
+                    Some(endpoint) => {
+                        let mut queue = Queue::new(endpoint, source)
+                            .map_err(|error| silent(source, error.to_string()))?;
+                        let visibility = answer(source, queue.visibility_timeout()).await?;
+                        check_queue(visibility, function_timeout).map_err(Into::into)
                     }
-                }
-                // A mapping waits for a stream of Redis or NATS.
-                _ => Ok(()),
+                    None => Ok(()),
+                },
+                SourceKind::Kinesis => match &aws.kinesis {
+                    Some(endpoint) => {
+                        check_stream(source, answer(source, kinesis::is_there(endpoint, source)).await?)
+                    }
+                    None => Ok(()),
+                },
+                SourceKind::DynamoDb => match &aws.dynamodb {
+                    Some(endpoint) => {
+                        check_stream(source, answer(source, dynamodb::is_there(endpoint, source)).await?)
+                    }
+                    None => Ok(()),
+                },
+                // A mapping waits for these.
+                SourceKind::Redis | SourceKind::Nats => Ok(()),
             }
         })
     }
+}
+
+fn silent(source: &SourceArn, why: String) -> MappingError {
+    MappingError::SourceSilent { source_arn: source.clone(), why }
+}
+
+/// What a source says, if it says something in time.
+async fn answer<T>(
+    source: &SourceArn,
+    asking: impl Future<Output = Result<T, SourceError>>,
+) -> Result<T, MappingError> {
+    match tokio::time::timeout(PATIENCE, asking).await {
+        Ok(answer) => answer.map_err(|error| silent(source, error.to_string())),
+        Err(_) => Err(silent(source, format!("no answer within {} s", PATIENCE.as_secs()))),
+    }
+}
+
+/// The words are Lambda's.
+fn check_stream(source: &SourceArn, is_there: bool) -> Result<(), MappingError> {
+    if is_there {
+        return Ok(());
+    }
+    Err(InvalidField::new("event_source_arn", format!("Stream not found: {source}")).into())
 }
 
 /// A queue that is not there has no time-out. Otherwise a message must not be given again while its function runs.

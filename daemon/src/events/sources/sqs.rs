@@ -40,12 +40,19 @@ pub(crate) struct Queue {
     arn: SourceArn,
     /// Once it was asked for.
     url: Option<String>,
+    /// Its messages are gathered over a batching window.
+    is_gathered: bool,
 }
 
 impl Queue {
     pub(crate) fn new(endpoint: &AwsEndpoint, arn: &SourceArn) -> Result<Self, SourceError> {
         let config = endpoint.sdk_config(arn.account(), arn.region().as_str()).map_err(SourceError::new)?;
-        Ok(Self { client: Client::new(&config), arn: arn.clone(), url: None })
+        Ok(Self { client: Client::new(&config), arn: arn.clone(), url: None, is_gathered: false })
+    }
+
+    /// The queue for a mapping with a batching window of so many seconds.
+    pub(crate) fn with_window(self, seconds: u32) -> Self {
+        Self { is_gathered: seconds > 0, ..self }
     }
 
     /// For how long it hides a message that it has given, in seconds; `None` if there is no such queue.
@@ -114,8 +121,9 @@ impl Queue {
             "eventSourceARN": self.arn.to_string(),
             "awsRegion": self.arn.region().as_str(),
         });
-        if let Some(digest) = message.md5_of_message_attributes {
-            event["md5OfMessageAttributes"] = digest.into();
+        // Where Lambda gathers messages over a window it tells also that there is none.
+        if message.md5_of_message_attributes.is_some() || self.is_gathered {
+            event["md5OfMessageAttributes"] = message.md5_of_message_attributes.into();
         }
         let mut seen = event.clone();
         seen["body"] = seen_by_patterns(&body);
@@ -195,4 +203,28 @@ fn attribute(value: &MessageAttributeValue) -> Value {
         attribute["binaryValue"] = encode(blob).into();
     }
     attribute
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sqs::config::{BehaviorVersion, Config};
+
+    use super::*;
+
+    #[test]
+    fn a_digest_of_no_attributes_is_told_only_of_what_was_gathered() {
+        let config = Config::builder().behavior_version(BehaviorVersion::latest()).build();
+        let arn = "arn:aws:sqs:us-east-1:000000000000:orders".parse().unwrap();
+        let queue = Queue { client: Client::from_conf(config), arn, url: None, is_gathered: false };
+        let message = |digest: Option<&str>| {
+            let message = Message::builder().message_id("1").body("{}");
+            message.set_md5_of_message_attributes(digest.map(str::to_owned)).build()
+        };
+        let told = |queue: &Queue, digest| {
+            queue.record(message(digest)).unwrap().event.get("md5OfMessageAttributes").cloned()
+        };
+        assert_eq!((told(&queue, None), told(&queue, Some("d"))), (None, Some("d".into())));
+        let queue = queue.with_window(1);
+        assert_eq!((told(&queue, None), told(&queue, Some("d"))), (Some(Value::Null), Some("d".into())));
+    }
 }

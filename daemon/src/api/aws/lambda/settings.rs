@@ -143,7 +143,8 @@ pub(super) fn changes(input: SettingsInput, checks: &mut Checks) -> UpdateConfig
         tracing: checks.optional::<TracingMode>(input.tracing_config.unwrap_or_default().mode.as_deref()),
         dead_letter: input
             .dead_letter_config
-            .map(|config| checks.unless_empty::<DeadLetterArn>(config.target_arn.as_deref())),
+            .and_then(|config| config.target_arn)
+            .map(|target| checks.unless_empty::<DeadLetterArn>(Some(&target))),
         vpc: input.vpc_config.and_then(|vpc| {
             checks.take(VpcConfig::new(
                 &vpc.subnet_ids.unwrap_or_default(),
@@ -161,5 +162,29 @@ pub(super) fn changes(input: SettingsInput, checks: &mut Checks) -> UpdateConfig
         kms_key: input.kms_key_arn.map(|key| checks.unless_empty::<KmsKeyArn>(Some(&key))),
         layers: input.layers.and_then(|layers| checks.take(LayerVersionArn::of_list(&layers))),
         revision_id: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn change(input: Value) -> UpdateConfiguration {
+        let mut checks = Checks::default();
+        let change = changes(serde_json::from_value(input).unwrap(), &mut checks);
+        checks.finish().unwrap();
+        change
+    }
+
+    #[test]
+    fn dead_letters_stay_where_they_go_unless_a_target_is_named() {
+        let queue = "arn:aws:sqs:us-east-1:000000000000:dead";
+        let target = |config: Value| change(json!({ "DeadLetterConfig": config })).dead_letter;
+        assert_eq!(target(json!({ "TargetArn": queue })), Some(Some(queue.parse().unwrap())));
+        assert_eq!(target(json!({ "TargetArn": "" })), Some(None), "none from now on");
+        assert_eq!(target(json!({})), None);
+        assert_eq!(target(Value::Null), None);
     }
 }

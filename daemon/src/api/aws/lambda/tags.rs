@@ -58,16 +58,15 @@ fn tagged(lambda: &Lambda, call: &Call, mut checks: Checks, operation: &str) -> 
         };
     }
     if let Some((_, id)) = text.split_once(":event-source-mapping:") {
-        let mapping = lambda.mappings.get(call.identity.account, id.parse()?)?;
-        return match mapping.arn() == text {
-            true => Ok(Tagged::Mapping(mapping.id)),
-            false => Err(MappingError::NotFound.into()),
+        return match lambda.mappings.get(call.identity.account, id.parse()?) {
+            Ok(mapping) if mapping.arn() == text => Ok(Tagged::Mapping(mapping.id)),
+            Ok(_) | Err(MappingError::NotFound) => Err(not_found("Event source mapping", text)),
+            Err(error) => Err(error.into()),
         };
     }
     // There are none here to have any.
     if text.contains(":capacity-provider:") {
-        let told = format!("Capacity provider not found: {text}");
-        return Err(AwsError::new("ResourceNotFoundException", told));
+        return Err(not_found("Capacity provider", text));
     }
     let reference: FunctionReference = text.parse().map_err(|_| {
         let told = "thawd keeps no tags of resources of this kind";
@@ -75,6 +74,11 @@ fn tagged(lambda: &Lambda, call: &Call, mut checks: Checks, operation: &str) -> 
     })?;
     let reference = own(reference, call, &registry, operation)?;
     Ok(Tagged::Function(reference.arn_for(registry.region(), call.identity.account)))
+}
+
+/// What Lambda says here of a resource that is not there: its ARN, where other operations name none.
+fn not_found(kind: &str, arn: &str) -> AwsError {
+    AwsError::new("ResourceNotFoundException", format!("{kind} not found: {arn}"))
 }
 
 /// ListTags.

@@ -22,13 +22,16 @@ use crate::identity::{AccountId, sigv4::Identity};
 const STAMP: &[BorrowedFormatItem<'_>] =
     format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
 
+/// What tells a function which trace its invocation belongs to.
+pub(super) const TRACE_HEADER: &str = "x-amzn-trace-id";
+
 /// What stands for what API Gateway has and a URL has not.
 const DEFAULT: &str = "$default";
 
 /// What there is to tell of a request beside its head and body.
 #[derive(Debug)]
 pub(super) struct Around<'a> {
-    /// The path behind the URL.
+    /// The path behind the URL, as it was sent.
     pub(super) path: &'a str,
     /// The URL's id.
     pub(super) id: &'a str,
@@ -39,6 +42,8 @@ pub(super) struct Around<'a> {
     pub(super) port: u16,
     /// The invocation's id.
     pub(super) request_id: &'a str,
+    /// Where a trace of the invocation begins, as its header has it.
+    pub(super) trace_root: &'a str,
     /// Who has the other end of the connection.
     pub(super) peer: IpAddr,
     pub(super) now: OffsetDateTime,
@@ -88,7 +93,8 @@ struct Context<'a> {
 #[serde(rename_all = "camelCase")]
 struct Http<'a> {
     method: &'a str,
-    path: &'a str,
+    /// Decoded, which `rawPath` is not.
+    path: Cow<'a, str>,
     protocol: String,
     source_ip: IpAddr,
     user_agent: Cow<'a, str>,
@@ -148,7 +154,7 @@ pub(super) fn event(head: &Parts, body: &[u8], around: &Around<'_>) -> Result<Ve
             domain_prefix: id,
             http: Http {
                 method: head.method.as_str(),
-                path,
+                path: percent_decode_str(path).decode_utf8_lossy(),
                 protocol: format!("{:?}", head.version),
                 source_ip: peer,
                 user_agent: head.headers.get(USER_AGENT).map(text).unwrap_or_default(),
@@ -185,6 +191,7 @@ fn headers<'a>(all: &'a HeaderMap, peer: IpAddr, around: &Around<'_>) -> BTreeMa
     join(&mut headers, "x-forwarded-for", &peer.to_string());
     headers.insert("x-forwarded-proto", around.scheme.to_owned());
     headers.insert("x-forwarded-port", around.port.to_string());
+    headers.insert(TRACE_HEADER, around.trace_root.to_owned());
     headers
 }
 
@@ -259,12 +266,13 @@ mod tests {
 
     fn around(identity: Option<&Identity>) -> Around<'_> {
         Around {
-            path: "/my/path",
+            path: "/my/p%2Fath%",
             id: "0123",
             domain: "0123.lambda-url.us-east-1.localhost",
             scheme: "http",
             port: 4566,
             request_id: "e1506fd5-9e7b-434f-bd42-4f8fa224b599",
+            trace_root: "Root=1-67891233-abcdef012345678912345678",
             peer: "::ffff:192.0.2.1".parse().unwrap(),
             now: datetime!(2020-03-12 19:03:58.39 UTC),
             identity,
@@ -280,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_request_becomes_payload_format_2_0() {
-        let request = Request::post("/_thaw/urls/0123/my/path?a=1&a=%2Fb+c&d=&e")
+        let request = Request::post("/_thaw/urls/0123/my/p%2Fath%?a=1&a=%2Fb+c&d=&e")
             .header("Host", "localhost:4566")
             .header("User-Agent", "agent")
             .header("X-Many", "1")
@@ -292,12 +300,13 @@ mod tests {
             .header("X-Hop", "no")
             .header("Transfer-Encoding", "chunked")
             .header("X-Forwarded-For", "203.0.113.9")
-            .header("X-Forwarded-Proto", "gopher");
+            .header("X-Forwarded-Proto", "gopher")
+            .header("X-Amzn-Trace-Id", "Self=none");
         let got = event_of(request, "grüß".as_bytes(), None);
         let wanted = json!({
             "version": "2.0",
             "routeKey": "$default",
-            "rawPath": "/my/path",
+            "rawPath": "/my/p%2Fath%",
             "rawQueryString": "a=1&a=%2Fb+c&d=&e",
             "cookies": ["one=1", "two=2", "three=3"],
             "headers": {
@@ -308,6 +317,7 @@ mod tests {
                 "x-forwarded-for": "203.0.113.9,192.0.2.1",
                 "x-forwarded-proto": "http",
                 "x-forwarded-port": "4566",
+                "x-amzn-trace-id": "Root=1-67891233-abcdef012345678912345678",
             },
             "queryStringParameters": { "a": "1,/b c", "d": "", "e": "" },
             "requestContext": {
@@ -317,7 +327,7 @@ mod tests {
                 "domainPrefix": "0123",
                 "http": {
                     "method": "POST",
-                    "path": "/my/path",
+                    "path": "/my/p/ath%",
                     "protocol": "HTTP/1.1",
                     "sourceIp": "192.0.2.1",
                     "userAgent": "agent",

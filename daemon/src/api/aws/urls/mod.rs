@@ -20,7 +20,7 @@ use hyper::body::Incoming;
 pub(super) use self::address::Address;
 use self::{
     cors::CrossOrigin,
-    event::Around,
+    event::{Around, TRACE_HEADER},
     reply::{Malformed, Reply, ReplyHead},
 };
 use super::{
@@ -35,7 +35,7 @@ use crate::{
         FunctionError, FunctionRegistry, FunctionUrl, InvokeMode, UrlAuthType, UrlBase, UrlCaller, UrlTarget,
     },
     identity::sigv4::{Identity, SignatureError, Verifier},
-    invoke::{Invocation, InvokeError, Invoker, PAYLOAD_LIMIT, Streamed},
+    invoke::{Invocation, InvokeError, Invoker, PAYLOAD_LIMIT, Streamed, TraceHeader},
     runtime_api::RequestId,
     sandbox::AcquireError,
 };
@@ -155,15 +155,17 @@ impl Urls {
                 (body, Some(identity))
             }
         };
-        let event = self.event(url, &head, &body, &path, peer, &request_id, identity)?;
+        // AWS does not follow chains through URLs either: a trace goes on, and nothing is counted.
+        let trace = head.headers.get(TRACE_HEADER).and_then(|value| value.to_str().ok());
+        let trace = TraceHeader::begun_by(trace);
+        let event = self.event(url, &head, &body, &path, peer, &request_id, &trace, identity)?;
         let invocation = Invocation {
             function: url.arn.clone().into(),
             qualifier: None,
             payload: event.into(),
             client_context: None,
             tail: false,
-            // AWS does not follow chains through URLs either.
-            trace: None,
+            trace: Some(trace),
         };
         let answered = match url.config.invoke_mode.unwrap_or(InvokeMode::Buffered) {
             InvokeMode::Buffered => self.buffered(request_id, invocation).await,
@@ -199,6 +201,7 @@ impl Urls {
         path: &str,
         peer: IpAddr,
         request_id: &RequestId,
+        trace: &TraceHeader,
         identity: Option<&Identity>,
     ) -> Result<Vec<u8>, Refusal> {
         let region = self.registry.region();
@@ -209,6 +212,7 @@ impl Urls {
             scheme: self.base.scheme(),
             port: self.base.port(),
             request_id: request_id.as_str(),
+            trace_root: &trace.root(),
             peer,
             now: self.clock.now(),
             identity,

@@ -565,13 +565,15 @@ impl PoolState {
 
     /// A sandbox is on its way out. If it was on its way *in*, or about to be free, then one waiter too many counts on
     /// it: that one is given back, to fail with it. So a function that can't start is not started for ever, and neither
-    /// is one for a floor, which is told `why`.
+    /// is one for a floor, which is told `why`. A function knows that it is initialised for a floor; if it fails then, the
+    /// waiter gets one of its own.
     pub(super) fn stopping(&mut self, id: &SandboxId, why: Shortfall, now: Instant) -> Option<WaiterId> {
         let entry = self.entries.get(id)?;
         let (base, spec, phase) = (Arc::clone(&entry.base), entry.spec.clone(), entry.phase);
         let was_for_floor = entry.of_floor && matches!(phase, Phase::Starting | Phase::Idle);
+        let own_may_start = was_for_floor && why == Shortfall::Init;
         self.set_phase(id, Phase::Stopping, None);
-        let key = match spec {
+        let key = match &spec {
             Some(spec) => {
                 if was_for_floor {
                     self.fail_floor(&spec.key, why, now);
@@ -596,11 +598,13 @@ impl PoolState {
             }
             None => return None,
         };
-        let version = self.versions.get_mut(&key)?;
-        let waiter = if version.waiters.len() > version.coming() + version.finishing {
-            version.waiters.pop_front()
-        } else {
-            None
+        let version = self.versions.get(&key)?;
+        let is_short = version.waiters.len() > version.coming() + version.finishing;
+        let has_another =
+            is_short && own_may_start && spec.is_some_and(|spec| !spec.is_retired() && self.want(&spec, now));
+        let waiter = match self.versions.get_mut(&key) {
+            Some(version) if is_short && !has_another => version.waiters.pop_front(),
+            _ => None,
         };
         self.forget_unused(&key);
         waiter

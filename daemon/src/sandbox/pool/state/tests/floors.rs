@@ -143,6 +143,28 @@ fn a_function_that_cannot_start_is_tried_less_and_less_often() {
 }
 
 #[test]
+fn a_call_that_counted_on_one_that_cannot_start_gets_its_own() {
+    let mut world = World::new(NONE_READY);
+    let spec = world.spec("a", 100);
+    world.state.set_floors(&[(Arc::clone(&spec), 1)], world.now);
+    let prepared = |actions: Vec<Action>| match &actions[..] {
+        [Action::Prepare(id, _)] => id.clone(),
+        _ => panic!("{actions:?}"),
+    };
+    let of_floor = prepared(world.state.take_actions());
+    world.state.wait(1, &spec, world.now);
+    world.assigned(&of_floor);
+    assert_eq!(world.state.stopping(&of_floor, Shortfall::Init, world.now), None, "it waits on");
+    let own = prepared(world.state.take_actions());
+    assert!(world.state.prepared(&own, true));
+    assert!(matches!(&world.state.take_actions()[..], [Action::Assign(_, _, false)]));
+    assert_eq!(world.state.stopping(&own, Shortfall::Init, world.now), Some(1), "its own says how calls go");
+    world.state.gone(&of_floor);
+    world.state.gone(&own);
+    assert_eq!((world.state.wants.len(), world.state.reserved_mb()), (0, 0));
+}
+
+#[test]
 fn a_lower_floor_gives_back_what_stands_idle_and_leaves_calls_alone() {
     let mut world = World::new(NONE_READY);
     let spec = world.spec("a", 100);
