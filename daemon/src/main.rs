@@ -136,6 +136,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
                 sns: config.sns_endpoint.is_some(),
                 s3: config.s3_endpoint.is_some(),
             },
+            s3: aws.s3.clone(),
         },
     )
     .await?;
