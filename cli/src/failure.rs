@@ -68,6 +68,7 @@ fn flag(field: &str) -> Option<String> {
         "filter_pattern" => Some("--filter".to_owned()),
         "retention_days" => Some("--days".to_owned()),
         "chunk" => None,
+        "s3_object" => Some("--s3".to_owned()),
         "environment" | "environment.variables" => Some("--env".to_owned()),
         "client_context" | "payload" | "qualifier" | "timeout" | "runtime" | "handler" | "role"
         | "description" | "memory_size" | "ephemeral_storage" | "revision_id" | "limit" => {

@@ -62,7 +62,7 @@ pub struct Config {
     pub sns_endpoint: Option<String>,
     /// File with the credentials for it, as [`Config::sqs_credentials`].
     pub sns_credentials: Option<PathBuf>,
-    /// Where S3 is whose buckets take results.
+    /// Where S3 is whose buckets take results and hold code.
     pub s3_endpoint: Option<String>,
     /// File with the credentials for it, as [`Config::sqs_credentials`].
     pub s3_credentials: Option<PathBuf>,

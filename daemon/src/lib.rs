@@ -17,3 +17,4 @@ pub mod runtimes;
 pub mod sandbox;
 pub mod store;
 pub mod telemetry;
+pub mod web_client;

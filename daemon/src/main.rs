@@ -9,7 +9,7 @@ use thaw_daemon::{
         aws::{AwsDoors, Listener},
         grpc::{self, Doors},
     },
-    aws_services::{AwsEndpoint, AwsEndpoints},
+    aws_services::{AwsEndpoint, AwsEndpoints, S3Client},
     clock::{SharedClock, SystemClock},
     config::{CommandLine, Config},
     events::{
@@ -122,6 +122,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         },
     )?;
     let region: Region = config.region.parse()?;
+    let aws = aws_endpoints(&config)?;
     let registry = FunctionRegistry::open(
         store.clone(),
         packages.clone(),
@@ -135,6 +136,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
                 sns: config.sns_endpoint.is_some(),
                 s3: config.s3_endpoint.is_some(),
             },
+            s3: aws.s3.clone(),
         },
     )
     .await?;
@@ -150,7 +152,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let endpoints = Endpoints {
         redis_url: config.redis_url.clone(),
         nats: config.nats_url.as_deref().map(str::parse).transpose()?,
-        aws: aws_endpoints(&config)?,
+        aws,
     };
     let mappings = MappingRegistry::open(
         store.clone(),
@@ -360,7 +362,7 @@ fn aws_endpoints(config: &Config) -> anyhow::Result<AwsEndpoints> {
     Ok(AwsEndpoints {
         sqs: endpoint(&config.sqs_endpoint, &config.sqs_credentials)?,
         sns: endpoint(&config.sns_endpoint, &config.sns_credentials)?,
-        s3: endpoint(&config.s3_endpoint, &config.s3_credentials)?,
+        s3: endpoint(&config.s3_endpoint, &config.s3_credentials)?.map(S3Client::new),
         kinesis: endpoint(&config.kinesis_endpoint, &config.kinesis_credentials)?,
         dynamodb: endpoint(&config.dynamodb_endpoint, &config.dynamodb_credentials)?,
     })

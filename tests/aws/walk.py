@@ -507,7 +507,7 @@ class Walk:
         assert got["Error"]["Message"] is None, got
         refused(self.api.create_function, "InvalidParameterValueException", 400,
                 "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does "
-                "not exist", **{**good, "Code": {"S3Bucket": "bucket", "S3Key": "key"}})
+                "not exist: there is none at all until the setting s3_endpoint of thawd says where S3 is", **{**good, "Code": {"S3Bucket": "bucket", "S3Key": "key"}})
         refused(self.api.get_resource_policy, "NotImplementedException", 501, ResourceArn=self.arn)
         refused(self.raw.invoke, "ValidationException", 400, FunctionName=self.name, InvocationType="Nonsense")
 

@@ -26,9 +26,10 @@ const ROLE: &str = "arn:aws:iam::000000000000:role/thaw";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Create a function from a zip archive or a directory.
+    /// Create a function from a zip archive, a directory or an object in S3.
     #[command(after_help = "Example:\n  thaw function create hello --source ./hello --runtime python3.13 \
-        --handler app.handler --memory-size 256 --env GREETING=hello")]
+        --handler app.handler --memory-size 256 --env GREETING=hello\n  \
+        thaw function create hello --s3 s3://builds/hello.zip --runtime python3.13 --handler app.handler")]
     Create(Box<Create>),
     /// Show one function, or a version of it.
     Get {
@@ -233,7 +234,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
 }
 
 async fn create(create: Create, client: &Client, ui: &Ui) -> Result<(), Failure> {
-    let package = create.source.open()?;
+    let code = create.source.open()?;
     let first = CreateFunctionRequest {
         function_name: create.name,
         runtime: create.runtime,
@@ -248,9 +249,10 @@ async fn create(create: Create, client: &Client, ui: &Ui) -> Result<(), Failure>
         publish: create.publish,
         tags: create.tags.into_iter().collect(),
         layers: create.layers,
+        s3_object: code.object(),
     };
-    let bar = ui.bar("uploading", package.length);
-    let messages = upload(first, package, bar.clone(), |chunk| CreateFunctionRequest {
+    let bar = code.bar(ui);
+    let messages = upload(first, code, bar.clone(), |chunk| CreateFunctionRequest {
         chunk,
         ..CreateFunctionRequest::default()
     });
@@ -260,16 +262,17 @@ async fn create(create: Create, client: &Client, ui: &Ui) -> Result<(), Failure>
 }
 
 async fn update_code(update: UpdateCode, client: &Client, ui: &Ui) -> Result<(), Failure> {
-    let package = update.source.open()?;
+    let code = update.source.open()?;
     let first = UpdateFunctionCodeRequest {
         function_name: update.name,
         revision_id: update.revision_id,
         dry_run: update.dry_run,
         chunk: bytes::Bytes::new(),
         publish: update.publish,
+        s3_object: code.object(),
     };
-    let bar = ui.bar("uploading", package.length);
-    let messages = upload(first, package, bar.clone(), |chunk| UpdateFunctionCodeRequest {
+    let bar = code.bar(ui);
+    let messages = upload(first, code, bar.clone(), |chunk| UpdateFunctionCodeRequest {
         chunk,
         ..UpdateFunctionCodeRequest::default()
     });

@@ -16,7 +16,7 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Publish a zip archive or a directory as the next version of a layer.
+    /// Publish a zip archive, a directory or an object in S3 as the next version of a layer.
     #[command(
         after_help = "What is in it appears under /opt of the functions that have it; Python looks in /opt/python.\n\n\
         Example:\n  thaw layer publish tools --source ./tools\n  \
@@ -81,7 +81,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
 }
 
 async fn publish(publish: Publish, client: &Client, ui: &Ui) -> Result<(), Failure> {
-    let package = publish.source.open()?;
+    let code = publish.source.open()?;
     let first = PublishLayerVersionRequest {
         layer_name: publish.name,
         description: publish.description,
@@ -89,9 +89,10 @@ async fn publish(publish: Publish, client: &Client, ui: &Ui) -> Result<(), Failu
         compatible_runtimes: publish.runtimes,
         compatible_architectures: Vec::new(),
         chunk: bytes::Bytes::new(),
+        s3_object: code.object(),
     };
-    let bar = ui.bar("uploading", package.length);
-    let messages = upload(first, package, bar.clone(), |chunk| PublishLayerVersionRequest {
+    let bar = code.bar(ui);
+    let messages = upload(first, code, bar.clone(), |chunk| PublishLayerVersionRequest {
         chunk,
         ..PublishLayerVersionRequest::default()
     });

@@ -15,5 +15,6 @@ pub(crate) mod logs;
 pub(crate) mod package;
 mod provision;
 pub(crate) mod runtime;
+mod s3_url;
 pub(crate) mod schedule;
 pub(crate) mod url;

@@ -1,4 +1,4 @@
-//! Packages: a zip archive that is there, or one made of a directory.
+//! Packages: a zip archive that is there or in S3, or one made of a directory.
 
 use std::{
     fs::{self, File},
@@ -12,9 +12,11 @@ use bytes::Bytes;
 use clap::Args;
 use futures_util::stream;
 use indicatif::ProgressBar;
+use thaw_proto::v1::S3Object;
 use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
-use crate::failure::Failure;
+use super::s3_url::s3_object;
+use crate::{failure::Failure, ui::Ui};
 
 /// The bytes of a package that are sent at a time.
 const CHUNK: usize = 1 << 20;
@@ -32,30 +34,64 @@ pub(crate) struct Source {
     /// A directory, whose content is zipped as it is, but for .git and __pycache__.
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
+    /// A zip archive in a bucket of the server that the daemon's setting s3_endpoint names: s3://BUCKET/KEY, of one version
+    /// s3://BUCKET/KEY?versionId=VERSION.
+    #[arg(long, value_name = "URL", value_parser = s3_object)]
+    s3: Option<S3Object>,
+}
+
+/// Code that is ready to be sent.
+#[derive(Debug)]
+pub(crate) enum Code {
+    /// Its bytes.
+    Package(Package),
+    /// Where the daemon gets them.
+    Object(S3Object),
+}
+
+impl Code {
+    /// Where in S3 it is, if it is.
+    pub(crate) fn object(&self) -> Option<S3Object> {
+        match self {
+            Self::Package(_) => None,
+            Self::Object(object) => Some(object.clone()),
+        }
+    }
+
+    /// What shows on a terminal that it is on its way.
+    pub(crate) fn bar(&self, ui: &Ui) -> ProgressBar {
+        match self {
+            Self::Package(package) => ui.bar("uploading", package.length),
+            Self::Object(_) => ui.spinner(),
+        }
+    }
 }
 
 /// A package that is ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Package {
     file: File,
-    pub(crate) length: u64,
+    length: u64,
 }
 
 impl Source {
-    /// Opens the archive, or makes it in a file without a name.
-    pub(crate) fn open(&self) -> Result<Package, Failure> {
+    /// Opens the archive, or makes it in a file without a name. One in S3 is left to the daemon.
+    pub(crate) fn open(&self) -> Result<Code, Failure> {
+        if let Some(object) = &self.s3 {
+            return Ok(Code::Object(object.clone()));
+        }
         let file = match (&self.zip, &self.source) {
             (Some(path), _) => {
                 File::open(path).with_context(|| format!("reading the package {}", path.display()))?
             }
             (None, Some(directory)) => archive(directory)?,
-            (None, None) => return Err(Failure::Usage("give --zip or --source".to_owned())),
+            (None, None) => return Err(Failure::Usage("give --zip, --source or --s3".to_owned())),
         };
         let length = file.metadata().context("reading the package")?.len();
         if length == 0 {
             return Err(Failure::Usage("the package is empty".to_owned()));
         }
-        Ok(Package { file, length })
+        Ok(Code::Package(Package { file, length }))
     }
 }
 
@@ -130,18 +166,19 @@ fn add(zip: &mut ZipWriter<File>, directory: &Path, prefix: &str) -> anyhow::Res
     zip.flush().context("writing the archive")
 }
 
-/// The first message, then the package's pieces. A file that can't be read on ends the stream early; the daemon then
+/// The first message, then the package's pieces, if they are here. A file that can't be read on ends the stream early; the daemon then
 /// refuses the archive as cut off.
 pub(crate) fn upload<M: Send + 'static>(
     first: M,
-    package: Package,
+    code: Code,
     bar: ProgressBar,
     message: impl Fn(Bytes) -> M + Send + 'static,
 ) -> impl futures_util::Stream<Item = M> + Send + 'static {
-    stream::unfold((Some(first), package), move |(first, mut package)| {
-        let next = match first {
-            Some(first) => Some(first),
-            None => package
+    stream::unfold((Some(first), code), move |(first, mut code)| {
+        let next = match (first, &mut code) {
+            (Some(first), _) => Some(first),
+            (None, Code::Object(_)) => None,
+            (None, Code::Package(package)) => package
                 .next()
                 .unwrap_or_else(|error| {
                     let _ = writeln!(io::stderr(), "error: the package can't be read on: {error}");
@@ -152,7 +189,7 @@ pub(crate) fn upload<M: Send + 'static>(
                     message(chunk)
                 }),
         };
-        async move { next.map(|next| (next, (None, package))) }
+        async move { next.map(|next| (next, (None, code))) }
     })
 }
 

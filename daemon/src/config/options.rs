@@ -80,11 +80,11 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "THAW_SNS_CREDENTIALS")]
     pub(super) sns_credentials: Option<PathBuf>,
 
-    /// S3 whose buckets take results: http://HOST:PORT or https://HOST [default: none]
+    /// S3 whose buckets take results and hold code: http://HOST:PORT or https://HOST [default: none]
     #[arg(long, value_name = "URL", env = "THAW_S3_ENDPOINT")]
     pub(super) s3_endpoint: Option<String>,
 
-    /// File with the credentials that buckets are written to with, by account [default: test with the secret test]
+    /// File with the credentials that buckets are written and read with, by account [default: test with the secret test]
     #[arg(long, value_name = "FILE", env = "THAW_S3_CREDENTIALS")]
     pub(super) s3_credentials: Option<PathBuf>,
 
@@ -176,7 +176,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "COUNT", env = "THAW_ACCOUNT_CONCURRENCY")]
     pub(super) account_concurrency: Option<u32>,
 
-    /// Size of a package's zip file, at most, in MB [default: 50]
+    /// Size of a zip file that is uploaded, at most, in MB [default: 50]
     #[arg(long, value_name = "MB", env = "THAW_PACKAGE_MAX_ZIP_MB")]
     pub(super) package_max_zip_mb: Option<u32>,
 

@@ -1,8 +1,8 @@
 //! Why the control plane refused, or could not.
 
 use super::{
-    CodeSigningArn, FunctionArn, FunctionName, InvalidField, InvalidKind, PackageError, Region, StatementId,
-    TooMuchProvisioned, TooMuchReserved, Version, layers::LayerVersionArn,
+    CodeSigningArn, FetchError, FunctionArn, FunctionName, InvalidField, InvalidKind, PackageError, Region,
+    StatementId, TooMuchProvisioned, TooMuchReserved, Version, layers::LayerVersionArn,
 };
 use crate::{changes::Interrupted, store::StoreError};
 
@@ -241,6 +241,10 @@ pub enum FunctionError {
     #[error(transparent)]
     Package(#[from] PackageError),
 
+    /// The package did not come from S3.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -281,7 +285,9 @@ pub enum ErrorKind {
     CodeVerificationFailed,
     /// What was sent is too large.
     RequestTooLarge,
-    /// The daemon is ending. Safe to send again.
+    /// Whoever asks may not have what was named.
+    AccessDenied,
+    /// The daemon is ending, or a service that it needs is not there. Safe to send again.
     Unavailable,
     /// A defect or a broken disk.
     Internal,
@@ -331,6 +337,13 @@ impl FunctionError {
             Self::TooLarge { .. } => ErrorKind::RequestTooLarge,
             Self::Package(PackageError::ArchiveTooLarge { .. }) => ErrorKind::RequestTooLarge,
             Self::Package(error) if error.is_fault_of_archive() => ErrorKind::InvalidParameterValue,
+            Self::Fetch(error) => match error {
+                FetchError::NoSetting | FetchError::Refused { .. } | FetchError::TooLarge { .. } => {
+                    ErrorKind::InvalidParameterValue
+                }
+                FetchError::NoCredential { .. } | FetchError::Denied { .. } => ErrorKind::AccessDenied,
+                FetchError::Failed { .. } | FetchError::Silent { .. } => ErrorKind::Unavailable,
+            },
             Self::Store(StoreError::BlobTooLarge { .. }) => ErrorKind::RequestTooLarge,
             Self::Store(StoreError::Closed) | Self::Interrupted => ErrorKind::Unavailable,
             Self::Package(_) | Self::Store(_) => ErrorKind::Internal,

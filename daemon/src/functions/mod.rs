@@ -30,6 +30,7 @@ mod region;
 pub mod registry;
 mod revision;
 mod runtime_name;
+mod s3_object;
 mod service_call;
 mod settings;
 mod sizes;
@@ -76,12 +77,14 @@ pub use provisioned::{ProvisionedConcurrency, ProvisionedExecutions, Provisioned
 pub use reference::FunctionReference;
 pub use region::Region;
 pub use registry::{
-    AddPermission, Changed, CodeUpload, Collected, CreateFunction, Found, FunctionChange, FunctionPage,
-    FunctionRegistry, FunctionUrl, FunctionVersion, LastUpdateStatus, Page, Provisioned, PublishVersion,
-    Reason, RegistryOptions, ResultServices, State, Unsaid, UpdateCode, UploadedCode, UrlTarget, Usage,
+    AddPermission, Changed, CodeUpload, Collected, CreateFunction, FetchError, Found, FunctionChange,
+    FunctionPage, FunctionRegistry, FunctionUrl, FunctionVersion, LastUpdateStatus, Page, Provisioned,
+    PublishVersion, Reason, RegistryOptions, ResultServices, State, Unsaid, UpdateCode, UploadedCode,
+    UrlTarget, Usage,
 };
 pub use revision::RevisionId;
 pub use runtime_name::{RUNTIMES, RuntimeName};
+pub use s3_object::S3Object;
 pub use settings::{Description, Handler, RoleArn};
 pub use sizes::{EphemeralStorageMb, MemoryMb, TimeoutSeconds};
 pub use tags::Tags;

@@ -130,6 +130,25 @@ impl Blobs {
         .await
     }
 
+    /// Makes sure that a blob is what its name says, however large it is.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchBlob`], [`StoreError::DamagedBlob`].
+    pub async fn check(&self, digest: Sha256Digest) -> Result<(), StoreError> {
+        let blobs = self.inner.clone();
+        blocking(move || {
+            let mut hasher = Sha256::new();
+            let mut file = blobs.open(digest)?.file;
+            io::copy(&mut file, &mut hasher).map_err(StoreError::file("read", blobs.path(digest)))?;
+            if Sha256Digest::from_hasher(hasher) == digest {
+                Ok(())
+            } else {
+                Err(StoreError::DamagedBlob { digest })
+            }
+        })
+        .await
+    }
+
     /// Removes a blob; `false` when there was none. Durable when it returns. Who has it open can read on.
     pub async fn remove(&self, digest: Sha256Digest) -> Result<bool, StoreError> {
         let blobs = self.inner.clone();

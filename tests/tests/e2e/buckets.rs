@@ -84,7 +84,7 @@ async fn the_s3_tutorial_ends_with_the_handler_running_on_the_record() {
     let world = World::start().await;
     let (function, name) = (printing(&world).await, unique("photos").to_lowercase());
     let (url, token) = webhook(&world, "").await;
-    let storage = Storage::start(&url.replace("http://", &format!("http://thaw:{token}@"))).await;
+    let storage = Storage::start_telling(&url.replace("http://", &format!("http://thaw:{token}@"))).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("aws/buckets.py");
     let mut python = Command::new(programs::aws_clients().join("venv/bin/python"));
     python

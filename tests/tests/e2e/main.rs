@@ -43,6 +43,7 @@ mod ready;
 mod recovery;
 mod refusals;
 mod runtime_api;
+mod s3_code;
 mod sandboxes;
 mod schedules;
 mod services;

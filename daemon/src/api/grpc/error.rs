@@ -111,6 +111,7 @@ impl From<FunctionError> for Refusal {
                 FunctionError::InvalidField(error) => invalid(error.field, error.message),
                 FunctionError::Package(error) => return error.into(),
                 FunctionError::TooMuchProvisioned(_) => invalid("provisioned_concurrent_executions", message),
+                FunctionError::Fetch(_) => invalid("s3_object", message),
                 FunctionError::SplitOfLatest => invalid("function_version", message),
                 _ => invalid("reserved_concurrent_executions", message),
             },
@@ -128,12 +129,14 @@ impl From<FunctionError> for Refusal {
             ErrorKind::CodeVerificationFailed => {
                 status(Code::FailedPrecondition, "CODE_VERIFICATION_FAILED", message)
             }
+            ErrorKind::AccessDenied => status(Code::PermissionDenied, "ACCESS_DENIED", message),
             ErrorKind::RequestTooLarge | ErrorKind::Unavailable | ErrorKind::Internal => match error {
                 FunctionError::Package(error) => return error.into(),
                 FunctionError::Store(error) => return error.into(),
                 FunctionError::TooLarge { .. } => {
                     status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", message)
                 }
+                FunctionError::Fetch(_) => status(Code::Unavailable, "SERVICE", message),
                 FunctionError::Interrupted => status(Code::Unavailable, "DRAINING", message),
                 error => internal(&error),
             },

@@ -60,7 +60,8 @@ impl FunctionService for Functions {
         // Everything that can be refused without the package is, before the package is taken in.
         self.registry.check_free(&function.name).map_err(Refusal::from)?;
         self.check_runtime(&function.settings.runtime).await?;
-        let code = receive(&self.registry, first.chunk, stream, |message| message.chunk).await?;
+        let brought = (first.chunk, first.s3_object);
+        let code = receive(&self.registry, brought, stream, |message| message.chunk).await?;
         let created = self.registry.create(function, code).await.map_err(Refusal::from)?;
         let created = self.settled(&created.latest).await?;
         Ok(Response::new(CreateFunctionResponse { configuration: Some(configuration(&created)) }))
@@ -97,8 +98,9 @@ impl FunctionService for Functions {
         let first = first(&mut stream, "function_name").await?;
         let reference = parse_reference(&first.function_name, &self.region)?;
         let revision_id = expected(&first.revision_id);
-        self.registry.resolve(&reference, None).map_err(Refusal::from)?;
-        let code = receive(&self.registry, first.chunk, stream, |message| message.chunk).await?;
+        let account = self.registry.resolve(&reference, None).map_err(Refusal::from)?.account();
+        let brought = (first.chunk, first.s3_object);
+        let code = receive(&self.registry.of(account), brought, stream, |message| message.chunk).await?;
         let update =
             UpdateCode { revision_id, dry_run: first.dry_run, publish: first.publish, architecture: None };
         let updated = self.registry.update_code(&reference, update, code).await.map_err(Refusal::from)?;

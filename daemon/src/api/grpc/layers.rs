@@ -43,7 +43,8 @@ impl LayerService for Layers {
             runtimes: (!runtimes.is_empty()).then_some(runtimes),
             architectures: (!architectures.is_empty()).then_some(architectures),
         };
-        let code = receive(&self.registry, first.chunk, stream, |message| message.chunk).await?;
+        let brought = (first.chunk, first.s3_object);
+        let code = receive(&self.registry, brought, stream, |message| message.chunk).await?;
         let version = self.registry.publish_layer(publish, code).await.map_err(Refusal::from)?;
         Ok(Response::new(PublishLayerVersionResponse { layer_version: Some(wire(&version)) }))
     }

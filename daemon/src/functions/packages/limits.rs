@@ -3,7 +3,7 @@
 /// The settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackageLimits {
-    /// Bytes of the uploaded archive. Lambda: 50 MB.
+    /// Bytes of an archive that is uploaded. Lambda: 50 MB. One from S3 is bounded by what it unpacks to.
     pub max_zip_bytes: u64,
     /// Bytes of all files together, unpacked. Lambda: 250 MB.
     pub max_unpacked_bytes: u64,
@@ -12,11 +12,22 @@ pub struct PackageLimits {
     pub max_entries: u64,
 }
 
+impl PackageLimits {
+    /// Bytes of the largest archive that may be looked at, wherever it is from: one that compresses nothing.
+    #[must_use]
+    pub fn largest_archive(&self) -> u64 {
+        self.max_zip_bytes.max(self.max_unpacked_bytes.saturating_add(MAX_FRAME_BYTES))
+    }
+}
+
 impl Default for PackageLimits {
     fn default() -> Self {
         Self { max_zip_bytes: 52_428_800, max_unpacked_bytes: 262_144_000, max_entries: 20_000 }
     }
 }
+
+/// Bytes of an archive beside the files' content, where nothing of that is compressed: some 200 an entry for 20,000.
+const MAX_FRAME_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Bytes of a path within a package. With the /var/task before it, far from the kernel's 4,096.
 pub(super) const MAX_PATH_BYTES: usize = 1024;

@@ -56,8 +56,9 @@ pub(super) fn unpack(
     limits: &PackageLimits,
 ) -> Result<u64, PackageError> {
     let size = archive.metadata().map_err(PackageError::io("read", origin))?.len();
-    if size > limits.max_zip_bytes {
-        return Err(PackageError::ArchiveTooLarge { size, limit: limits.max_zip_bytes });
+    let limit = limits.largest_archive();
+    if size > limit {
+        return Err(PackageError::ArchiveTooLarge { size, limit });
     }
     let entries = directory::check(&mut archive, limits).map_err(|error| match error {
         CheckError::Package(error) => error,

@@ -21,6 +21,7 @@ mod code_signing;
 mod configuration;
 mod deleting;
 mod events;
+mod fetch;
 mod garbage;
 mod gate;
 mod index;
@@ -47,6 +48,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::{
     events::Unsaid,
+    fetch::FetchError,
     index::Usage,
     permissions::AddPermission,
     provisioned::Provisioned,
@@ -68,6 +70,7 @@ use super::{
     PackageStore, Qualifier, Region, RevisionId, RuntimeName, Version,
 };
 use crate::{
+    aws_services::S3Client,
     changes::to_its_end,
     clock::SharedClock,
     identity::AccountId,
@@ -98,6 +101,8 @@ pub struct RegistryOptions {
     pub concurrency: u32,
     /// Where results can be sent to.
     pub results: ResultServices,
+    /// Where code can be fetched from.
+    pub s3: Option<S3Client>,
 }
 
 impl Default for RegistryOptions {
@@ -107,6 +112,7 @@ impl Default for RegistryOptions {
             account: AccountId::default(),
             concurrency: DEFAULT_CONCURRENCY,
             results: ResultServices::default(),
+            s3: None,
         }
     }
 }
@@ -138,6 +144,7 @@ struct Shared {
     shown: watch::Sender<()>,
     uploads: Uploads,
     unpacking: Semaphore,
+    fetching: Semaphore,
     tasks: TaskTracker,
 }
 
@@ -319,7 +326,8 @@ impl FunctionRegistry {
     /// # Errors
     /// The disk fails.
     pub async fn begin_upload(&self) -> Result<CodeUpload, FunctionError> {
-        CodeUpload::begin(&self.0.store, &self.0.packages, &self.0.uploads).await
+        let limit = self.0.packages.limits().max_zip_bytes;
+        CodeUpload::begin(&self.0.store, &self.0.packages, &self.0.uploads, limit).await
     }
 
     /// Waits for the changes that are being made; later ones are refused. Before the store is closed.

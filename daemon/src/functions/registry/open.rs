@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     FunctionRegistry, FunctionVersion, MAX_UNPACKING, MAX_WAITING_CHANGES, RegistryOptions, Shared,
     code_signing::{CodeSignings, SigningOfFunction},
+    fetch::MAX_FETCHING,
     gate::Gates,
     index::{Entry, Index},
     layers::Layers,
@@ -90,6 +91,7 @@ impl FunctionRegistry {
             shown: watch::Sender::new(()),
             uploads: Uploads::default(),
             unpacking: Semaphore::new(MAX_UNPACKING),
+            fetching: Semaphore::new(MAX_FETCHING),
             tasks: TaskTracker::new(),
         });
         let registry = Self(shared, account);
@@ -202,10 +204,9 @@ async fn restore(store: &Store, packages: &PackageStore, digest: Sha256Digest) -
         return Ok(());
     }
     tracing::warn!(package = %digest, "a package is missing and is unpacked again");
-    // Read whole, so that it is checked to be what its digest says: after a loss, damage is likely too.
-    let content = store.blobs().read(digest, packages.limits().max_zip_bytes).await?;
+    // Checked to be what its digest says: after a loss, damage is likely too.
+    store.blobs().check(digest).await?;
     let archive = store.blobs().open_blob(digest).await?;
-    drop(content);
     let (packages, pin) = (packages.clone(), packages.reserve(digest));
     match tokio::task::spawn_blocking(move || packages.unpack(&pin, archive.file)).await {
         Ok(unpacked) => unpacked,

@@ -1,6 +1,7 @@
 //! The registry as its callers see it, over a real store on disk.
 
 mod code_signing;
+mod fetching;
 mod provisioned;
 mod targets;
 mod urls;

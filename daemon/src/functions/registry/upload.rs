@@ -49,13 +49,14 @@ pub struct CodeUpload {
 }
 
 impl CodeUpload {
+    /// An archive of at most `limit` bytes.
     pub(super) async fn begin(
         store: &Store,
         packages: &PackageStore,
         uploads: &Uploads,
+        limit: u64,
     ) -> Result<Self, FunctionError> {
         let running = uploads.begin();
-        let limit = packages.limits().max_zip_bytes;
         let writer = store.blobs().writer(limit).await?;
         Ok(Self { writer, packages: packages.clone(), limit, running })
     }

@@ -1,13 +1,10 @@
 //! An HTTP endpoint as a destination: the result is posted to it.
-//!
-//! The certificates of an `https` endpoint are checked against the machine's certificate authorities, or those that the
-//! environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header::CONTENT_TYPE, uri::Scheme};
 
-use super::{Delivery, DestinationError, client::WebClient};
-use crate::functions::Destination;
+use super::{Delivery, DestinationError};
+use crate::{functions::Destination, web_client::WebClient};
 
 /// The header that says which invocation a result is of.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");

@@ -8,7 +8,6 @@
 //! dies or the connection breaks between the taking and the hearing of it.
 
 mod bucket;
-mod client;
 mod delivery;
 mod fitting;
 mod http;
@@ -28,7 +27,7 @@ use aws_types::SdkConfig;
 use bytes::Bytes;
 
 pub use self::delivery::{Delivery, Origin, Purpose};
-use self::{client::WebClient, delivery::Attribute, sqs::Queues};
+use self::{delivery::Attribute, sqs::Queues};
 pub(super) use self::{
     delivery::{Outgoing, Results},
     record::{Ending, results},
@@ -38,11 +37,12 @@ use super::{
     queue::{EventQueue, NewEvent, QueueError},
 };
 use crate::{
-    aws_services::{AwsEndpoint, AwsEndpoints, NoCredential},
+    aws_services::{AwsEndpoint, AwsEndpoints, NoCredential, S3Client, S3Error},
     clock::SharedClock,
     functions::{Destination, DestinationArn, FunctionArn, FunctionRegistry},
     logs::{LogError, LogStore, MESSAGE_MAX_BYTES},
     runtime_api::RequestId,
+    web_client::{Unreachable, WebClient},
 };
 
 /// Why a destination did not take a result.
@@ -72,8 +72,10 @@ pub(super) enum DestinationError {
     NoAddress(Destination),
     #[error("nothing is posted to {host} unless the setting event_http_hosts names it")]
     NotAllowed { host: String },
-    #[error("{url} could not be called: {why}")]
-    Unreachable { url: String, why: String },
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    #[error(transparent)]
+    S3(#[from] S3Error),
     #[error("{url} answered {answer}")]
     Refused { url: String, answer: String },
     #[error("{service}: {why}")]
@@ -89,7 +91,7 @@ pub struct Destinations {
     http_hosts: Vec<String>,
     queues: Queues,
     sns: Option<AwsEndpoint>,
-    s3: Option<AwsEndpoint>,
+    s3: Option<S3Client>,
 }
 
 impl Destinations {
@@ -131,7 +133,7 @@ impl Destinations {
             "sns" => {
                 sns::send(self.sns.as_ref(), result, text(fitting::within(result, body, sns::LARGEST))).await
             }
-            "s3" => bucket::send(&self.client, self.s3.as_ref(), result, body, self.clock.now()).await,
+            "s3" => bucket::send(self.s3.as_ref(), result, body, self.clock.now()).await,
             service => {
                 Err(DestinationError::Unserved { service: service.to_owned(), target: target.clone() })
             }

@@ -148,9 +148,11 @@ async fn a_damaged_blob_is_noticed_when_it_is_read() {
     let digest = blobs.put(content()).await.unwrap();
     fs::write(blobs.path(digest), b"c0ntent").unwrap();
     assert!(matches!(blobs.read(digest, 100).await, Err(StoreError::DamagedBlob { .. })));
+    assert!(matches!(blobs.check(digest).await, Err(StoreError::DamagedBlob { .. })));
     // Storing it again makes it whole.
     blobs.put(content()).await.unwrap();
     assert_eq!(blobs.read(digest, 100).await.unwrap(), content());
+    blobs.check(digest).await.unwrap();
 }
 
 #[tokio::test]

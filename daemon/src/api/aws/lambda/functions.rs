@@ -2,14 +2,13 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use http::StatusCode;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Lambda,
+    code::CodeInput,
     configuration::Configuration,
     input::{Call, Checks, own, revision},
     settings::{SettingsInput, changes},
@@ -23,7 +22,7 @@ use crate::{
     functions::{
         Architecture, Changed, CodeSigningArn, CreateFunction, Found, FunctionArn, FunctionError,
         FunctionName, FunctionRegistry, InvalidField, Page, Qualifier, Settings, Tags, UpdateCode,
-        UpdateConfiguration, UploadedCode, Version,
+        UpdateConfiguration, Version,
     },
 };
 
@@ -35,15 +34,6 @@ const NEW_NAME_MAX: usize = 140;
 
 /// MaxItems of lists of functions and versions.
 pub(super) const LIST_MAX: u32 = 10_000;
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub(super) struct CodeInput {
-    zip_file: Option<String>,
-    s3_bucket: Option<String>,
-    s3_key: Option<String>,
-    image_uri: Option<String>,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -79,6 +69,7 @@ pub(super) async fn create(lambda: &Lambda, call: Call) -> Result<Answer, AwsErr
         input.architectures.as_deref().and_then(|words| checks.take(Architecture::of_list(words)));
     let code_signing: Option<CodeSigningArn> = checks.unless_empty(input.code_signing_config_arn.as_deref());
     let change = changes(input.settings, &mut checks);
+    let code = input.code.map(|code| code.checked("code.", &mut checks)).unwrap_or_default();
     let is_image = match input.package_type.as_deref() {
         None | Some("Zip") => false,
         Some("Image") => true,
@@ -90,8 +81,7 @@ pub(super) async fn create(lambda: &Lambda, call: Call) -> Result<Answer, AwsErr
     checks.finish()?;
     let name = new_name(&input.function_name.unwrap_or_default(), &call, &registry)?;
     let tags = Tags::try_from(input.tags.unwrap_or_default())?;
-    let code = input.code.unwrap_or_default();
-    if is_image || code.image_uri.is_some() {
+    if is_image || code.is_image() {
         return Err(invalid("thawd runs zip packages only; PackageType Image is not served yet."));
     }
     let (Some(runtime), Some(handler)) = (change.runtime.clone(), change.handler.clone()) else {
@@ -106,7 +96,7 @@ pub(super) async fn create(lambda: &Lambda, call: Call) -> Result<Answer, AwsErr
     settings.runtime.check_available()?;
     // Everything that can be refused without the package is, before the package is taken in.
     registry.check_free(&name)?;
-    let code = receive(&registry, code).await?;
+    let code = code.receive(&registry).await?;
     let publish = input.publish.unwrap_or_default();
     let create = CreateFunction { name, settings, layers, tags, code_signing, publish };
     let Changed { latest, published } = registry.create(create, code).await?;
@@ -165,32 +155,8 @@ fn split_name(text: &str) -> Option<(&str, &str)> {
     Some(("", text.split(':').next()?))
 }
 
-fn invalid(message: &str) -> AwsError {
+pub(super) fn invalid(message: &str) -> AwsError {
     AwsError::new("InvalidParameterValueException", message)
-}
-
-/// Takes a package in. One that is refused leaves nothing.
-pub(super) async fn receive(registry: &FunctionRegistry, code: CodeInput) -> Result<UploadedCode, AwsError> {
-    if code.s3_bucket.is_some() || code.s3_key.is_some() {
-        // There is no S3 here, so that no bucket exists.
-        return Err(invalid(
-            "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does \
-             not exist",
-        ));
-    }
-    let Some(zip_file) = code.zip_file else {
-        return Err(invalid("Please provide a source for function code."));
-    };
-    let bytes = STANDARD
-        .decode(zip_file.as_bytes())
-        .map_err(|_| AwsError::new("SerializationException", "ZipFile is not base64"))?;
-    drop(zip_file);
-    if bytes.is_empty() {
-        return Err(invalid("Uploaded file must be a non-empty zip"));
-    }
-    let mut upload = registry.begin_upload().await?;
-    upload.append(Bytes::from(bytes)).await?;
-    Ok(upload.finish().await?)
 }
 
 /// GetFunction.
@@ -328,14 +294,15 @@ pub(super) async fn update_code(lambda: &Lambda, call: Call) -> Result<Answer, A
     let (reference, _) = call.function(&mut checks);
     let architecture =
         input.architectures.as_deref().and_then(|words| checks.take(Architecture::of_list(words)));
+    let code = input.code.checked("", &mut checks);
     let reference = checks.finish_with(reference)?;
     let registry = lambda.functions(&call);
     let reference = own(reference, &call, &registry, "UpdateFunctionCode")?;
     registry.resolve(&reference, None)?;
-    if input.code.image_uri.is_some() {
+    if code.is_image() {
         return Err(invalid("Please don't provide ImageUri when updating a function with packageType Zip."));
     }
-    let code = receive(&registry, input.code).await?;
+    let code = code.receive(&registry).await?;
     let update = UpdateCode {
         revision_id: revision(input.revision_id.as_deref()),
         dry_run: input.dry_run.unwrap_or_default(),

@@ -231,6 +231,11 @@ impl Checks {
         self.errors.push(InvalidField::constraint(member, member, value, constraint));
     }
 
+    /// The same of a member of another one, whose name comes first: `code.` and the like.
+    pub(super) fn refuse_in(&mut self, place: &str, member: &'static str, value: &str, constraint: &str) {
+        self.errors.push(InvalidField::constraint(member, &format!("{place}{member}"), value, constraint));
+    }
+
     /// Notes what the domain found.
     pub(super) fn note(&mut self, error: InvalidField) {
         self.errors.push(error);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     Lambda,
-    functions::{CodeInput, receive},
+    code::CodeInput,
     input::{Call, Checks, revision},
 };
 use crate::{
@@ -143,9 +143,10 @@ pub(super) async fn publish(lambda: &Lambda, call: Call) -> Result<Answer, AwsEr
         input.compatible_architectures.and_then(|words| checks.take(Architecture::of_layer(&words)));
     let description = checks.optional(input.description.as_deref());
     let license: Option<LicenseInfo> = checks.optional(input.license_info.as_deref());
+    let code = input.content.map(|content| content.checked("content.", &mut checks)).unwrap_or_default();
     checks.finish()?;
     let name = layer(&call, &registry)?;
-    let code = receive(&registry, input.content.unwrap_or_default()).await?;
+    let code = code.receive(&registry).await?;
     let publish =
         PublishLayer { name, description: description.unwrap_or_default(), license, runtimes, architectures };
     let published = registry.publish_layer(publish, code).await?;

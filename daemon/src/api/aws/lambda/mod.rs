@@ -6,6 +6,7 @@
 
 mod account;
 mod aliases;
+mod code;
 mod code_signing;
 mod configuration;
 mod events;

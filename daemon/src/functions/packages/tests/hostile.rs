@@ -236,10 +236,15 @@ fn a_directory_that_would_fill_the_memory_is_refused_before_it_is_loaded() {
 }
 
 #[test]
-fn an_upload_over_the_limit_is_refused() {
-    let world = small(|limits| limits.max_zip_bytes = 100);
-    let archive = zip(|writer| file(writer, "app.py", b"x"));
-    assert!(matches!(world.refusal(&archive), PackageError::ArchiveTooLarge { limit: 100, .. }));
+fn an_archive_that_is_larger_than_any_may_be_is_not_looked_at() {
+    let most = |limits: &PackageLimits| usize::try_from(limits.largest_archive()).unwrap();
+    let world = small(|limits| (limits.max_zip_bytes, limits.max_unpacked_bytes) = (100, 1000));
+    let limits = PackageLimits { max_zip_bytes: 100, max_unpacked_bytes: 1000, ..PackageLimits::default() };
+    let archive = vec![0; most(&limits) + 1];
+    assert!(matches!(world.refusal(&archive), PackageError::ArchiveTooLarge { .. }));
+    assert!(matches!(world.refusal(&archive[1..]), PackageError::NotAnArchive));
+    let generous = PackageLimits { max_zip_bytes: 1 << 40, ..limits };
+    assert_eq!(generous.largest_archive(), 1 << 40, "an upload may be larger than what it unpacks to");
 }
 
 #[test]

@@ -1,7 +1,9 @@
-//! Services of AWS that thawd is a client of: queues it reads, topics and buckets it writes to.
+//! Services of AWS that thawd is a client of: queues it reads, topics it writes to, buckets it does both with.
 //!
 //! Each is AWS's own or anything that speaks its protocol, at an address that a setting gives, and is asked as the account
 //! whose queue, stream or topic it is: what one account may reach, another does not reach through thawd.
+
+mod s3;
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,6 +12,7 @@ use aws_smithy_runtime_api::client::{behavior_version::BehaviorVersion, http::Sh
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::{SdkConfig, region::Region, sdk_config::SharedCredentialsProvider};
 
+pub use self::s3::{ObjectRequest, S3Client, S3Error};
 use crate::identity::{AccountId, Credentials};
 
 /// How long a service may take to answer, beyond what it is told to wait.
@@ -32,7 +35,7 @@ pub struct AwsEndpoints {
     /// Topics.
     pub sns: Option<AwsEndpoint>,
     /// Buckets.
-    pub s3: Option<AwsEndpoint>,
+    pub s3: Option<S3Client>,
     /// Streams.
     pub kinesis: Option<AwsEndpoint>,
     /// The streams of tables.
@@ -45,7 +48,8 @@ pub struct AwsEndpoints {
     "there is no credential for account {account} to ask {url} with; add one to the file that the setting for it names"
 )]
 pub struct NoCredential {
-    account: AccountId,
+    /// The account.
+    pub account: AccountId,
     url: String,
 }
 
