@@ -176,6 +176,7 @@ impl From<FunctionError> for AwsError {
             ErrorKind::InvalidParameterValue => {
                 Self::new("InvalidParameterValueException", error.to_string())
             }
+            ErrorKind::AccessDenied => Self::new("AccessDeniedException", error.to_string()),
             ErrorKind::ResourceNotFound => Self::new("ResourceNotFoundException", error.to_string()),
             ErrorKind::ProvisionedConcurrencyConfigNotFound => {
                 Self::new("ProvisionedConcurrencyConfigNotFoundException", error.to_string())

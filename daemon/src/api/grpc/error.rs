@@ -114,6 +114,7 @@ impl From<FunctionError> for Refusal {
                 FunctionError::SplitOfLatest => invalid("function_version", message),
                 _ => invalid("reserved_concurrent_executions", message),
             },
+            ErrorKind::AccessDenied => status(Code::PermissionDenied, "ACCESS_DENIED", message),
             ErrorKind::ResourceNotFound => not_found(message),
             ErrorKind::ProvisionedConcurrencyConfigNotFound => {
                 status(Code::NotFound, "PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND", message)

@@ -18,7 +18,7 @@ use super::*;
 use crate::{
     clock::{Clock as _, FixedClock},
     functions::{
-        CompatibleRuntime, CreateAlias, Description, Destinations, ErrorKind, EventInvokeConfig,
+        Action, CompatibleRuntime, CreateAlias, Description, Destinations, ErrorKind, EventInvokeConfig,
         EventInvokeSettings, LayerVersion, LayerVersionArn, PackageError, PackageLimits, Policy,
         PublishLayer, Routing, Settings, Statement, Tags, UpdateAlias, UpdateConfiguration,
     },
@@ -1235,6 +1235,43 @@ async fn who_may_use_a_layer_version_is_in_its_policy() {
         world.registry.layer_policy(&missing).unwrap_err().to_string(),
         "Layer version arn:aws:lambda:us-east-1:000000000000:layer:tools:9 does not exist."
     );
+}
+
+#[tokio::test]
+async fn another_accounts_layer_is_had_only_if_its_policy_allows_it() {
+    let world = World::new().await;
+    let arn = publish_layer(&world, "tools", "layer").await.unwrap().arn.clone();
+    let other: AccountId = "111111111111".parse().unwrap();
+    let registry = world.registry.of(other);
+    let create = async |name: &str, arn: &LayerVersionArn| {
+        let code = world.upload(&archive(name)).await;
+        registry.create(CreateFunction { layers: vec![arn.clone()], ..function(name) }, code).await
+    };
+    let told = format!(
+        "User: arn:aws:iam::111111111111:root is not authorized to perform: lambda:GetLayerVersion on resource: {arn} \
+         because no resource-based policy allows the lambda:GetLayerVersion action"
+    );
+    assert_eq!(create("one", &arn).await.unwrap_err().to_string(), told);
+    let missing = arn.layer.clone().with_version(9.try_into().unwrap());
+    let refused = create("one", &missing).await.unwrap_err();
+    assert!(matches!(refused, FunctionError::LayerDenied { .. }), "what is not there is not told: {refused}");
+
+    let allow = async |id: &str, principal: &str, organisation: Option<&str>| {
+        let mut add = permission(id);
+        add.statement.action = Action::of_layer(Action::GET_LAYER_VERSION).unwrap();
+        add.statement.principal = principal.parse().unwrap();
+        add.statement.organisation = organisation.map(|organisation| organisation.parse().unwrap());
+        world.registry.add_layer_permission(arn.clone(), add).await.unwrap();
+    };
+    allow("others", "222222222222", None).await;
+    allow("organisation", "*", Some("o-1234567890")).await;
+    assert_eq!(create("one", &arn).await.unwrap_err().to_string(), told);
+    allow("this-one", "111111111111", None).await;
+    assert_eq!(create("one", &arn).await.unwrap().latest.layers[0].arn, arn);
+    world.registry.remove_layer_permission(arn.clone(), "this-one".parse().unwrap(), None).await.unwrap();
+    assert_eq!(create("two", &arn).await.unwrap_err().to_string(), told);
+    let kept = registry.resolve(&reference("one"), None).unwrap();
+    assert_eq!(kept.layers[0].arn, arn, "what a function has it keeps");
 }
 
 #[tokio::test]
