@@ -18,7 +18,7 @@ use super::*;
 use crate::{
     clock::{Clock as _, FixedClock},
     functions::{
-        Action, CompatibleRuntime, CreateAlias, Description, Destinations, ErrorKind, EventInvokeConfig,
+        Action, CompatibleRuntime, CreateAlias, Description, Destination, ErrorKind, EventInvokeConfig,
         EventInvokeSettings, LayerVersion, LayerVersionArn, PackageError, PackageLimits, Policy,
         PublishLayer, Routing, Settings, Statement, Tags, UpdateAlias, UpdateConfiguration,
     },
@@ -1044,7 +1044,8 @@ async fn events_are_configured_for_each_qualifier() {
         assert_eq!(told, "The function doesn't exist.");
     }
     let to = |text: &str| EventInvokeSettings {
-        destinations: Some(Destinations { on_success: Some(text.parse().unwrap()), on_failure: None }),
+        on_success: Some(Some(text.parse().unwrap())),
+        on_failure: Some(None),
         ..EventInvokeSettings::default()
     };
     let own = format!("{arn}:hello");
@@ -1062,6 +1063,19 @@ async fn events_are_configured_for_each_qualifier() {
     ] {
         assert_eq!(set("hello", to(&destination), Unsaid::Reset).await.unwrap_err().to_string(), told);
     }
+    let (first, second) = (format!("{arn}:first"), format!("{arn}:second"));
+    for name in ["first", "second"] {
+        world.create(name, &archive(name)).await.unwrap();
+    }
+    set("hello", to(&first), Unsaid::Kept).await.unwrap();
+    let on_failure = Some(Some(second.parse().unwrap()));
+    let beside = EventInvokeSettings { on_failure, ..EventInvokeSettings::default() };
+    let both = set("hello", beside, Unsaid::Kept).await.unwrap().0;
+    let told = |destination: &Option<Destination>| destination.as_ref().map(ToString::to_string);
+    assert_eq!((told(&both.on_success), told(&both.on_failure)), (Some(first), Some(second.clone())));
+    let nowhere = EventInvokeSettings { on_success: Some(None), ..EventInvokeSettings::default() };
+    let one = set("hello", nowhere, Unsaid::Kept).await.unwrap().0;
+    assert_eq!((told(&one.on_success), told(&one.on_failure)), (None, Some(second)));
     let world = world.reopened().await;
     assert_eq!(
         world.registry.list_event_invoke_configs(&reference("hello"), None, 0).unwrap().items.len(),
