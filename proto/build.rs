@@ -5,14 +5,16 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 13] = [
+const FILES: [&str; 15] = [
     "thaw/v1/functions.proto",
     "thaw/v1/versions.proto",
     "thaw/v1/attributes.proto",
     "thaw/v1/event_sources.proto",
     "thaw/v1/layers.proto",
+    "thaw/v1/code_signing.proto",
     "thaw/v1/invocation.proto",
     "thaw/v1/events.proto",
+    "thaw/v1/event_invoke_configs.proto",
     "thaw/v1/logs.proto",
     "thaw/v1/runtimes.proto",
     "thaw/v1/schedules.proto",

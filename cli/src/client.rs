@@ -7,9 +7,10 @@ use std::{
 
 use thaw_proto::v1::{
     admin_service_client::AdminServiceClient, attribute_service_client::AttributeServiceClient,
-    bucket_service_client::BucketServiceClient, event_service_client::EventServiceClient,
-    event_source_service_client::EventSourceServiceClient, function_service_client::FunctionServiceClient,
-    function_url_service_client::FunctionUrlServiceClient,
+    bucket_service_client::BucketServiceClient, code_signing_service_client::CodeSigningServiceClient,
+    event_invoke_config_service_client::EventInvokeConfigServiceClient,
+    event_service_client::EventServiceClient, event_source_service_client::EventSourceServiceClient,
+    function_service_client::FunctionServiceClient, function_url_service_client::FunctionUrlServiceClient,
     invocation_service_client::InvocationServiceClient, layer_service_client::LayerServiceClient,
     log_service_client::LogServiceClient, runtime_service_client::RuntimeServiceClient,
     schedule_service_client::ScheduleServiceClient, version_service_client::VersionServiceClient,
@@ -64,6 +65,16 @@ impl Client {
 
     pub(crate) async fn attributes(&self) -> Result<AttributeServiceClient<Channel>, Failure> {
         Ok(AttributeServiceClient::new(self.connect().await?))
+    }
+
+    pub(crate) async fn code_signing(&self) -> Result<CodeSigningServiceClient<Channel>, Failure> {
+        Ok(CodeSigningServiceClient::new(self.connect().await?).max_decoding_message_size(MESSAGE_LIMIT))
+    }
+
+    pub(crate) async fn event_invoke_configs(
+        &self,
+    ) -> Result<EventInvokeConfigServiceClient<Channel>, Failure> {
+        Ok(EventInvokeConfigServiceClient::new(self.connect().await?))
     }
 
     pub(crate) async fn event_sources(&self) -> Result<EventSourceServiceClient<Channel>, Failure> {

@@ -67,13 +67,51 @@ fn flag(field: &str) -> Option<String> {
         "log_group_name" => Some("GROUP".to_owned()),
         "filter_pattern" => Some("--filter".to_owned()),
         "retention_days" => Some("--days".to_owned()),
+        "layer_version_arn" => Some("ARN".to_owned()),
+        "code_signing_config_arn" => Some("CONFIG_ARN".to_owned()),
+        "signing_profile_version_arns" => Some("--profile".to_owned()),
+        "untrusted_artifact_on_deployment" => Some("--untrusted".to_owned()),
+        "maximum_retry_attempts" => Some("--retries".to_owned()),
+        "maximum_event_age" => Some("--max-age".to_owned()),
+        "destination_config" => Some("--on-success, --on-failure".to_owned()),
+        "dead_letter_target_arn" | "dead_letter_config" => Some("--dead-letter".to_owned()),
+        "logging_config" => Some("--log-format".to_owned()),
+        "update_runtime_on" => Some("--update-on".to_owned()),
+        "runtime_version_arn" => Some("--runtime-version".to_owned()),
         "chunk" => None,
         "s3_object" => Some("--s3".to_owned()),
         "environment" | "environment.variables" => Some("--env".to_owned()),
-        "client_context" | "payload" | "qualifier" | "timeout" | "runtime" | "handler" | "role"
-        | "description" | "memory_size" | "ephemeral_storage" | "revision_id" | "limit" => {
-            Some(format!("--{}", field.replace('_', "-")))
-        }
+        "client_context"
+        | "payload"
+        | "qualifier"
+        | "timeout"
+        | "runtime"
+        | "handler"
+        | "role"
+        | "description"
+        | "memory_size"
+        | "ephemeral_storage"
+        | "revision_id"
+        | "limit"
+        | "statement_id"
+        | "function_url_auth_type"
+        | "invoked_via_function_url"
+        | "principal"
+        | "action"
+        | "source_arn"
+        | "source_account"
+        | "principal_org_id"
+        | "event_source_token"
+        | "organization_id"
+        | "on_success"
+        | "on_failure"
+        | "license_info"
+        | "compatible_runtime"
+        | "compatible_architecture"
+        | "log_group"
+        | "log_format"
+        | "application_log_level"
+        | "system_log_level" => Some(format!("--{}", field.replace('_', "-"))),
         _ => Some(field.to_owned()),
     }
 }
@@ -114,6 +152,21 @@ mod tests {
             Failure::Refused(Status::with_error_details(Code::InvalidArgument, "memory_size: no", details));
         assert_eq!(failure.message().as_deref(), Some("--memory-size: must be 128 to 10240"));
         assert_eq!(failure.code(), 3);
+    }
+
+    #[test]
+    fn a_field_whose_flag_has_another_name_is_named_by_that() {
+        for (field, named) in [
+            ("maximum_retry_attempts", "--retries: no"),
+            ("signing_profile_version_arns", "--profile: no"),
+            ("code_signing_config_arn", "CONFIG_ARN: no"),
+            ("statement_id", "--statement-id: no"),
+            ("chunk", "no"),
+        ] {
+            let details = ErrorDetails::with_bad_request_violation(field, "no");
+            let failure = Failure::Refused(Status::with_error_details(Code::InvalidArgument, "no", details));
+            assert_eq!(failure.message().as_deref(), Some(named));
+        }
     }
 
     #[test]

@@ -16,7 +16,8 @@ use clap_complete::Shell;
 
 use client::Client;
 use commands::{
-    admin, alias, bench, bucket, event_source, events, function, invoke, layer, logs, runtime, schedule, url,
+    admin, alias, bench, bucket, code_signing, event_invoke, event_source, events, function, invoke, layer,
+    logs, runtime, schedule, url,
 };
 use failure::Failure;
 use ui::Ui;
@@ -54,6 +55,9 @@ enum Command {
     /// Lead names to versions: `thaw invoke NAME:ALIAS` calls them.
     #[command(subcommand)]
     Alias(alias::Command),
+    /// Say how often asynchronous events are tried, how old they may get, and where their results go.
+    #[command(subcommand)]
+    EventInvoke(event_invoke::Command),
     /// Let queues and streams feed functions.
     #[command(subcommand)]
     EventSource(event_source::Command),
@@ -63,6 +67,9 @@ enum Command {
     /// Publish archives that functions share.
     #[command(subcommand)]
     Layer(layer::Command),
+    /// Say whose signatures are trusted, and which functions take no package without one.
+    #[command(subcommand)]
+    CodeSigning(code_signing::Command),
     /// Call a function and print its answer.
     Invoke(invoke::Arguments),
     /// Look after asynchronous events: what waits, what died and why; send it again.
@@ -109,9 +116,11 @@ async fn run(cli: Cli, ui: &Ui) -> Result<(), Failure> {
     match cli.command {
         Command::Function(command) => function::run(command, &client, ui).await,
         Command::Alias(command) => alias::run(command, &client, ui).await,
+        Command::EventInvoke(command) => event_invoke::run(command, &client, ui).await,
         Command::EventSource(command) => event_source::run(command, &client, ui).await,
         Command::Url(command) => url::run(command, &client, ui).await,
         Command::Layer(command) => layer::run(command, &client, ui).await,
+        Command::CodeSigning(command) => code_signing::run(command, &client, ui).await,
         Command::Invoke(arguments) => invoke::run(arguments, &client, ui).await,
         Command::Events(command) => events::run(command, &client, ui).await,
         Command::Bench(arguments) => bench::run(*arguments, &client, ui).await,

@@ -58,6 +58,18 @@ for api, other in ((a, arn_b), (b, arn_a)):
         assert code(call, FunctionName=other) == "AccessDeniedException", call
     assert code(api.list_tags, Resource=other) == "AccessDeniedException"
     assert code(api.tag_resource, Resource=other, Tags={"a": "b"}) == "AccessDeniedException"
+
+# A layer is had by whom its owner lets in.
+layer = a.publish_layer_version(LayerName="shared", Content={"ZipFile": package("layer")})["LayerVersionArn"]
+give = {"FunctionName": "same", "Layers": [layer]}
+assert code(b.update_function_configuration, **give) == "AccessDeniedException"
+assert code(b.get_layer_version_by_arn, Arn=layer) == "AccessDeniedException"
+a.add_layer_version_permission(LayerName="shared", VersionNumber=1, StatementId="b", Principal=B[2],
+                               Action="lambda:GetLayerVersion")
+assert b.update_function_configuration(**give)["Layers"][0]["Arn"] == layer
+b.get_waiter("function_updated_v2").wait(FunctionName="same", WaiterConfig={"Delay": 0.05})
+assert b.invoke(FunctionName="same")["Payload"].read() == b'"of b"'
+
 urllib.request.urlopen(a.get_function(FunctionName="same")["Code"]["Location"]).read()
 a.delete_function(FunctionName="same")
 assert b.invoke(FunctionName="same")["Payload"].read() == b'"of b"'

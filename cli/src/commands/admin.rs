@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use thaw_proto::v1::{
-    CollectGarbageRequest, DrainRequest, GetStatusRequest, ListKeepAliveRequest, ListSandboxesRequest,
-    ResumeRequest, Sandbox, SandboxState, StopSandboxRequest,
+    CollectGarbageRequest, DrainRequest, GetAccountSettingsRequest, GetStatusRequest, ListKeepAliveRequest,
+    ListSandboxesRequest, ResumeRequest, Sandbox, SandboxState, StopSandboxRequest,
 };
 
 use crate::{
@@ -33,6 +33,8 @@ pub(crate) enum Command {
         #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
         function: String,
     },
+    /// Show the account's limits and what it uses of them.
+    AccountSettings,
     /// Stop one sandbox.
     Stop {
         /// Its id, or enough of its beginning.
@@ -72,6 +74,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
             let request = ListKeepAliveRequest { function_name: function };
             keep_alive::show(&admin.list_keep_alive(request).await?.into_inner(), ui)
         }
+        Command::AccountSettings => account_settings(client, ui).await,
         Command::Stop { id, after_call } => {
             admin.stop_sandbox(StopSandboxRequest { id: id.clone(), after_call }).await?;
             done(ui, json!({ "Stopped": id }), &format!("stopped {id}"))
@@ -117,6 +120,33 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
 
 fn done(ui: &Ui, json: Value, sentence: &str) -> Result<(), Failure> {
     if ui.is_json() { ui.json(&json) } else { ui.line(sentence) }
+}
+
+async fn account_settings(client: &Client, ui: &Ui) -> Result<(), Failure> {
+    let request = GetAccountSettingsRequest {};
+    let settings = client.attributes().await?.get_account_settings(request).await?.into_inner();
+    if ui.is_json() {
+        return ui.json(&json!({
+            "AccountLimit": {
+                "ConcurrentExecutions": settings.concurrent_executions,
+                "UnreservedConcurrentExecutions": settings.unreserved_concurrent_executions,
+                "CodeSizeZipped": settings.code_size_zipped,
+                "CodeSizeUnzipped": settings.code_size_unzipped,
+            },
+            "AccountUsage": {
+                "FunctionCount": settings.function_count,
+                "TotalCodeSize": settings.total_code_size,
+            },
+        }));
+    }
+    let (zipped, unzipped) = (settings.code_size_zipped, settings.code_size_unzipped);
+    ui.list(&[
+        ("calls at once", settings.concurrent_executions.to_string()),
+        ("of these no function's own", settings.unreserved_concurrent_executions.to_string()),
+        ("an archive", format!("{}, unpacked {}", ui::bytes(zipped), ui::bytes(unzipped))),
+        ("functions", settings.function_count.to_string()),
+        ("all archives", ui::bytes(settings.total_code_size)),
+    ])
 }
 
 fn show_status(status: &thaw_proto::v1::GetStatusResponse, ui: &Ui) -> Result<(), Failure> {

@@ -1,12 +1,13 @@
-//! What is set around a function: `thaw function concurrency`, `tags`, `permissions` and their changes.
+//! What is set around a function: `thaw function concurrency`, `tags`, `recursion` and `runtime-management`.
 
 use std::collections::BTreeMap;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 use thaw_proto::v1::{
-    AddPermissionRequest, GetConcurrencyRequest, GetPolicyRequest, GetTagsRequest, PutConcurrencyRequest,
-    RemovePermissionRequest, UpdateTagsRequest,
+    GetConcurrencyRequest, GetRecursionConfigRequest, GetRuntimeManagementConfigRequest, GetTagsRequest,
+    PutConcurrencyRequest, PutRecursionConfigRequest, PutRuntimeManagementConfigRequest, RecursiveLoop,
+    UpdateRuntimeOn, UpdateTagsRequest,
 };
 
 use crate::{client::Client, failure::Failure, ui::Ui};
@@ -51,6 +52,12 @@ pub(crate) async fn concurrency(arguments: Concurrency, client: &Client, ui: &Ui
 pub(crate) struct Tags {
     /// The function's name or ARN.
     name: String,
+    #[command(flatten)]
+    changes: TagChanges,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TagChanges {
     /// Set a tag; may be given several times.
     #[arg(long, value_parser = super::function::variable, value_name = "KEY=VALUE")]
     set: Vec<(String, String)>,
@@ -60,92 +67,134 @@ pub(crate) struct Tags {
 }
 
 pub(crate) async fn tags(arguments: Tags, client: &Client, ui: &Ui) -> Result<(), Failure> {
-    let Tags { name, set, remove } = arguments;
+    let Tags { name, changes } = arguments;
+    tags_of(name, changes, client, ui).await
+}
+
+/// The same of whatever has tags.
+pub(crate) async fn tags_of(
+    resource: String,
+    changes: TagChanges,
+    client: &Client,
+    ui: &Ui,
+) -> Result<(), Failure> {
+    let TagChanges { set, remove } = changes;
     let mut attributes = client.attributes().await?;
     if !set.is_empty() || !remove.is_empty() {
         let request =
-            UpdateTagsRequest { function_name: name.clone(), set: set.into_iter().collect(), remove };
+            UpdateTagsRequest { resource: resource.clone(), set: set.into_iter().collect(), remove };
         attributes.update_tags(request).await?;
     }
-    let request = GetTagsRequest { function_name: name.clone() };
+    let request = GetTagsRequest { resource: resource.clone() };
     let tags: BTreeMap<_, _> = attributes.get_tags(request).await?.into_inner().tags.into_iter().collect();
     if ui.is_json() {
         return ui.json(&json!({ "Tags": tags }));
     }
     if tags.is_empty() {
-        ui.note(&format!("{name} has no tags"));
+        ui.note(&format!("{resource} has no tags"));
         return Ok(());
     }
     ui.table(&["key", "value"], tags.into_iter().map(|(key, value)| vec![key, value]).collect())
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Allow {
-    /// The function's name or ARN, with or without a version or alias.
+pub(crate) struct Recursion {
+    /// The function's name or ARN.
     name: String,
-    /// Names what is allowed, to take it back by.
-    #[arg(long, value_name = "ID")]
-    statement_id: String,
-    /// A service such as s3.amazonaws.com, an account's 12 digits, the ARN of a user or role, or *.
+    /// Let the function go on that calls itself in a circle.
+    #[arg(long, conflicts_with = "terminate")]
+    allow: bool,
+    /// Stop it after sixteen calls, as every function that nothing is said of.
     #[arg(long)]
-    principal: String,
-    /// What is allowed.
-    #[arg(long, default_value = "lambda:InvokeFunction")]
-    action: String,
-    /// Only for requests that come about from this.
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "ARN")]
-    source_arn: String,
-    /// Only if that belongs to this account.
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "ACCOUNT")]
-    source_account: String,
+    terminate: bool,
 }
 
-pub(crate) async fn allow(arguments: Allow, client: &Client, ui: &Ui) -> Result<(), Failure> {
-    let Allow { name, statement_id, principal, action, source_arn, source_account } = arguments;
-    let request = AddPermissionRequest {
-        function_name: name,
-        statement_id,
-        action,
-        principal,
-        source_arn,
-        source_account,
-        revision_id: String::new(),
-        ..AddPermissionRequest::default()
+pub(crate) async fn recursion(arguments: Recursion, client: &Client, ui: &Ui) -> Result<(), Failure> {
+    let Recursion { name, allow, terminate } = arguments;
+    let mut attributes = client.attributes().await?;
+    if allow || terminate {
+        let recursive_loop = if allow { RecursiveLoop::Allow } else { RecursiveLoop::Terminate };
+        let request =
+            PutRecursionConfigRequest { function_name: name.clone(), recursive_loop: recursive_loop.into() };
+        attributes.put_recursion_config(request).await?;
+    }
+    let request = GetRecursionConfigRequest { function_name: name };
+    let word = match attributes.get_recursion_config(request).await?.into_inner().recursive_loop() {
+        RecursiveLoop::Allow => "Allow",
+        RecursiveLoop::Terminate => "Terminate",
+        RecursiveLoop::Unspecified => "",
     };
-    let answer = client.attributes().await?.add_permission(request).await?.into_inner();
-    ui.line(&answer.statement)
+    if ui.is_json() { ui.json(&json!({ "RecursiveLoop": word })) } else { ui.line(word) }
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Disallow {
-    /// The function's name or ARN, with or without a version or alias.
+#[command(after_help = "It is kept, and not acted on: here an image is replaced by `thaw runtime build`.")]
+pub(crate) struct RuntimeManagement {
+    /// The function's name or ARN, with or without a version.
     name: String,
-    /// What `allow` was given.
-    #[arg(long, value_name = "ID")]
-    statement_id: String,
+    /// When it takes a newer runtime.
+    #[arg(long, value_enum)]
+    update_on: Option<UpdateOn>,
+    /// The ARN of the runtime version to stay with; with --update-on manual.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ARN", requires = "update_on")]
+    runtime_version: String,
 }
 
-pub(crate) async fn disallow(arguments: Disallow, client: &Client, ui: &Ui) -> Result<(), Failure> {
-    let Disallow { name, statement_id } = arguments;
-    let request = RemovePermissionRequest {
-        function_name: name,
-        statement_id: statement_id.clone(),
-        revision_id: String::new(),
+/// When a function takes a newer runtime.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum UpdateOn {
+    /// When there is one.
+    Auto,
+    /// Never: it stays with --runtime-version.
+    Manual,
+    /// When the function is changed.
+    FunctionUpdate,
+}
+
+pub(crate) async fn runtime_management(
+    arguments: RuntimeManagement,
+    client: &Client,
+    ui: &Ui,
+) -> Result<(), Failure> {
+    let RuntimeManagement { name, update_on, runtime_version } = arguments;
+    let mut attributes = client.attributes().await?;
+    let config = match update_on {
+        None => {
+            let request = GetRuntimeManagementConfigRequest { function_name: name };
+            attributes.get_runtime_management_config(request).await?.into_inner().config
+        }
+        Some(update_on) => {
+            let update_on = match update_on {
+                UpdateOn::Auto => UpdateRuntimeOn::Auto,
+                UpdateOn::Manual => UpdateRuntimeOn::Manual,
+                UpdateOn::FunctionUpdate => UpdateRuntimeOn::FunctionUpdate,
+            };
+            let request = PutRuntimeManagementConfigRequest {
+                function_name: name,
+                update_runtime_on: update_on.into(),
+                runtime_version_arn: runtime_version,
+            };
+            attributes.put_runtime_management_config(request).await?.into_inner().config
+        }
     };
-    client.attributes().await?.remove_permission(request).await?;
+    let config = config.unwrap_or_default();
+    let word = match config.update_runtime_on() {
+        UpdateRuntimeOn::Auto => "Auto",
+        UpdateRuntimeOn::Manual => "Manual",
+        UpdateRuntimeOn::FunctionUpdate => "FunctionUpdate",
+        UpdateRuntimeOn::Unspecified => "",
+    };
+    let version = config.runtime_version_arn;
     if ui.is_json() {
-        ui.json(&json!({ "Removed": statement_id }))
-    } else {
-        ui.line(&format!("removed {statement_id}"))
+        return ui.json(&json!({
+            "FunctionArn": config.function_arn,
+            "UpdateRuntimeOn": word,
+            "RuntimeVersionArn": (!version.is_empty()).then_some(version),
+        }));
     }
-}
-
-/// Prints a policy. It is JSON in any case: that is what it is.
-pub(crate) async fn policy(name: String, client: &Client, ui: &Ui) -> Result<(), Failure> {
-    let answer =
-        client.attributes().await?.get_policy(GetPolicyRequest { function_name: name }).await?.into_inner();
-    match serde_json::from_str(&answer.policy) {
-        Ok(policy) => ui.json(&policy),
-        Err(_) => ui.line(&answer.policy),
+    let mut pairs = vec![("arn", config.function_arn), ("update on", word.to_owned())];
+    if !version.is_empty() {
+        pairs.push(("runtime version", version));
     }
+    ui.list(&pairs)
 }

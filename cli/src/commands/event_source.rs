@@ -10,6 +10,7 @@ use thaw_proto::v1::{
     GetEventSourceRequest, ListEventSourcesRequest, UpdateEventSourceRequest,
 };
 
+use super::attributes::{self, TagChanges};
 use crate::{client::Client, failure::Failure, ui::Ui};
 
 #[derive(Debug, Subcommand)]
@@ -35,6 +36,9 @@ pub(crate) enum Command {
         /// Do not begin to read yet.
         #[arg(long)]
         disabled: bool,
+        /// A tag; may be given several times.
+        #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = super::function::variable)]
+        tags: Vec<(String, String)>,
         #[command(flatten)]
         settings: Settings,
     },
@@ -67,6 +71,13 @@ pub(crate) enum Command {
         disable: bool,
         #[command(flatten)]
         settings: Settings,
+    },
+    /// Show a mapping's tags, and change them.
+    Tags {
+        /// Its UUID.
+        uuid: String,
+        #[command(flatten)]
+        changes: TagChanges,
     },
     /// Delete a mapping. What is not read stays in the source.
     Delete {
@@ -172,7 +183,7 @@ impl Settings {
 pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<(), Failure> {
     let mut sources = client.event_sources().await?;
     match command {
-        Command::Create { function, source, from, disabled, settings } => {
+        Command::Create { function, source, from, disabled, tags, settings } => {
             let (starting_position, starting_position_timestamp) =
                 from.map(Position::into_wire).unwrap_or_default();
             let request = CreateEventSourceRequest {
@@ -181,6 +192,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
                 settings: Some(settings.into_wire(disabled.then_some(false))),
                 starting_position: starting_position.to_owned(),
                 starting_position_timestamp,
+                tags: tags.into_iter().collect(),
             };
             show(sources.create_event_source(request).await?.into_inner().event_source, ui)
         }
@@ -215,6 +227,11 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
                 settings: Some(settings.into_wire(enabled)),
             };
             show(sources.update_event_source(request).await?.into_inner().event_source, ui)
+        }
+        Command::Tags { uuid, changes } => {
+            let request = GetEventSourceRequest { uuid };
+            let source = sources.get_event_source(request).await?.into_inner().event_source;
+            attributes::tags_of(source.unwrap_or_default().arn, changes, client, ui).await
         }
         Command::Delete { uuid } => {
             let request = DeleteEventSourceRequest { uuid: uuid.clone() };

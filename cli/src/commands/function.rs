@@ -1,19 +1,19 @@
 //! `thaw function`.
 
-use std::collections::HashMap;
-
-use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
 use thaw_proto::v1::{
     CreateFunctionRequest, DeleteFunctionRequest, Environment, FunctionConfiguration, FunctionLayer,
-    GetFunctionRequest, LastUpdateStatus, ListFunctionsRequest, ListVersionsRequest, PublishVersionRequest,
-    State, UpdateFunctionCodeRequest, UpdateFunctionConfigurationRequest,
+    GetFunctionCodeRequest, GetFunctionRequest, ListFunctionsRequest, ListVersionsRequest,
+    PublishVersionRequest, UpdateFunctionCodeRequest, UpdateFunctionConfigurationRequest,
 };
 
 use super::{
     attributes,
+    configuration::{as_json, show},
+    download::Target,
     package::{Source, upload},
-    provision,
+    permissions, provision,
 };
 use crate::{
     client::Client,
@@ -36,8 +36,19 @@ pub(crate) enum Command {
         /// The function's name or ARN; NAME:VERSION or NAME:ALIAS for a version.
         name: String,
     },
+    /// Write the archive of a function's code, or of a version's, to a file.
+    GetCode {
+        /// The function's name or ARN; NAME:VERSION or NAME:ALIAS for a version.
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Show all functions.
-    List,
+    List {
+        /// Show their published versions, too.
+        #[arg(long)]
+        all_versions: bool,
+    },
     /// Replace a function's code. Running calls finish on the old.
     UpdateCode(UpdateCode),
     /// Change a function's configuration; what is not given stays.
@@ -56,14 +67,18 @@ pub(crate) enum Command {
     /// Show a function's tags, and change them.
     Tags(attributes::Tags),
     /// Allow somebody to call the function, a version or an alias.
-    Allow(attributes::Allow),
+    Allow(permissions::Allow),
     /// Take back what was allowed.
-    Disallow(attributes::Disallow),
+    Disallow(permissions::Disallow),
     /// Show what is allowed to whom, as JSON.
     Policy {
         /// The function's name or ARN, with or without a version or alias.
         name: String,
     },
+    /// Show what becomes of the function if it calls itself in a circle, and change it.
+    Recursion(attributes::Recursion),
+    /// Show when the function takes a newer runtime, and change it.
+    RuntimeManagement(attributes::RuntimeManagement),
     /// Delete a function with all its versions, or one version. Running calls finish; logs stay until their retention
     /// ends.
     Delete {
@@ -124,6 +139,12 @@ pub(crate) struct Create {
     /// A tag; may be given several times.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = variable)]
     tags: Vec<(String, String)>,
+    /// A queue of SQS or a topic of SNS that gets the events that were given up.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ARN")]
+    dead_letter: String,
+    /// The code-signing configuration that it is to have; see `thaw code-signing`.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "CONFIG_ARN")]
+    code_signing: String,
     /// Publish it as a version, too.
     #[arg(long)]
     publish: bool,
@@ -180,6 +201,21 @@ pub(crate) struct UpdateConfig {
     /// The group to log to. `thaw logs` reads the group that the function logs to now.
     #[arg(long, value_name = "NAME")]
     log_group: Option<String>,
+    /// The form of its log lines.
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+    /// With JSON, the least level of its own lines that is kept: TRACE, DEBUG, INFO, WARN, ERROR or FATAL.
+    #[arg(long, value_name = "LEVEL")]
+    application_log_level: Option<String>,
+    /// With JSON, the least level of START, END and REPORT that is kept: DEBUG, INFO or WARN.
+    #[arg(long, value_name = "LEVEL")]
+    system_log_level: Option<String>,
+    /// A queue of SQS or a topic of SNS that gets the events that were given up.
+    #[arg(long, value_name = "ARN", conflicts_with = "no_dead_letter")]
+    dead_letter: Option<String>,
+    /// Send those events nowhere.
+    #[arg(long)]
+    no_dead_letter: bool,
     /// The execution role's ARN.
     #[arg(long, value_name = "ARN")]
     role: Option<String>,
@@ -191,6 +227,25 @@ pub(crate) struct UpdateConfig {
     revision_id: String,
 }
 
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// As the function prints them.
+    Text,
+    /// A JSON object each.
+    Json,
+}
+
+impl LogFormat {
+    /// Lambda's word for it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "Text",
+            Self::Json => "JSON",
+        }
+    }
+}
+
 pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<(), Failure> {
     match command {
         Command::Create(create) => self::create(*create, client, ui).await,
@@ -199,7 +254,12 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
             let answer = client.functions().await?.get_function(request).await?.into_inner();
             show(answer.configuration, ui)
         }
-        Command::List => list(client, ui).await,
+        Command::GetCode { name, target } => {
+            let request = GetFunctionCodeRequest { function_name: name };
+            let pieces = client.functions().await?.get_function_code(request).await?.into_inner();
+            target.receive(pieces, |message| message.chunk, ui).await
+        }
+        Command::List { all_versions } => list(all_versions, client, ui).await,
         Command::UpdateCode(update) => update_code(update, client, ui).await,
         Command::UpdateConfig(update) => update_config(*update, client, ui).await,
         Command::Publish(publish) => {
@@ -215,9 +275,11 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
         Command::Concurrency(arguments) => attributes::concurrency(arguments, client, ui).await,
         Command::Provision(arguments) => provision::provision(arguments, client, ui).await,
         Command::Tags(arguments) => attributes::tags(arguments, client, ui).await,
-        Command::Allow(arguments) => attributes::allow(arguments, client, ui).await,
-        Command::Disallow(arguments) => attributes::disallow(arguments, client, ui).await,
-        Command::Policy { name } => attributes::policy(name, client, ui).await,
+        Command::Allow(arguments) => permissions::allow(arguments, client, ui).await,
+        Command::Disallow(arguments) => permissions::disallow(arguments, client, ui).await,
+        Command::Policy { name } => permissions::policy(name, client, ui).await,
+        Command::Recursion(arguments) => attributes::recursion(arguments, client, ui).await,
+        Command::RuntimeManagement(arguments) => attributes::runtime_management(arguments, client, ui).await,
         Command::Delete { name } => {
             client
                 .functions()
@@ -250,6 +312,8 @@ async fn create(create: Create, client: &Client, ui: &Ui) -> Result<(), Failure>
         tags: create.tags.into_iter().collect(),
         layers: create.layers,
         s3_object: code.object(),
+        code_signing_config_arn: create.code_signing,
+        dead_letter_target_arn: create.dead_letter,
     };
     let bar = code.bar(ui);
     let messages = upload(first, code, bar.clone(), |chunk| CreateFunctionRequest {
@@ -297,6 +361,10 @@ async fn update_config(update: UpdateConfig, client: &Client, ui: &Ui) -> Result
     take("role", update.role.is_some());
     take("description", update.description.is_some());
     take("log_group", update.log_group.is_some());
+    take("log_format", update.log_format.is_some());
+    take("application_log_level", update.application_log_level.is_some());
+    take("system_log_level", update.system_log_level.is_some());
+    take("dead_letter_target_arn", update.no_dead_letter || update.dead_letter.is_some());
     take("layers", update.no_layers || !update.layers.is_empty());
     if paths.is_empty() {
         return Err(Failure::Usage(
@@ -313,6 +381,10 @@ async fn update_config(update: UpdateConfig, client: &Client, ui: &Ui) -> Result
         ephemeral_storage: update.ephemeral_storage.unwrap_or_default(),
         environment: Some(Environment { variables: update.environment.into_iter().collect() }),
         log_group: update.log_group.unwrap_or_default(),
+        log_format: update.log_format.map(LogFormat::as_str).unwrap_or_default().to_owned(),
+        application_log_level: update.application_log_level.unwrap_or_default(),
+        system_log_level: update.system_log_level.unwrap_or_default(),
+        dead_letter_target_arn: update.dead_letter.unwrap_or_default(),
         layers: update.layers.into_iter().map(|arn| FunctionLayer { arn, code_size: 0 }).collect(),
         ..FunctionConfiguration::default()
     };
@@ -326,13 +398,13 @@ async fn update_config(update: UpdateConfig, client: &Client, ui: &Ui) -> Result
     show(answer.configuration, ui)
 }
 
-async fn list(client: &Client, ui: &Ui) -> Result<(), Failure> {
+async fn list(all_versions: bool, client: &Client, ui: &Ui) -> Result<(), Failure> {
     let mut client = client.functions().await?;
     let mut functions = Vec::new();
     let mut page_token = String::new();
     loop {
-        let page =
-            client.list_functions(ListFunctionsRequest { page_size: 0, page_token }).await?.into_inner();
+        let request = ListFunctionsRequest { page_size: 0, page_token, all_versions };
+        let page = client.list_functions(request).await?.into_inner();
         functions.extend(page.functions);
         if page.next_page_token.is_empty() {
             break;
@@ -349,7 +421,7 @@ async fn list(client: &Client, ui: &Ui) -> Result<(), Failure> {
     let rows = functions
         .into_iter()
         .map(|function| {
-            vec![
+            let mut row = vec![
                 function.function_name,
                 function.runtime,
                 function.handler,
@@ -357,10 +429,18 @@ async fn list(client: &Client, ui: &Ui) -> Result<(), Failure> {
                 format!("{} s", function.timeout),
                 ui::bytes(function.code_size),
                 ui::stamp(function.last_modified),
-            ]
+            ];
+            if all_versions {
+                row.insert(1, function.version);
+            }
+            row
         })
         .collect();
-    ui.table(&["name", "runtime", "handler", "memory", "timeout", "code", "modified"], rows)
+    let mut heading = vec!["name", "runtime", "handler", "memory", "timeout", "code", "modified"];
+    if all_versions {
+        heading.insert(1, "version");
+    }
+    ui.table(&heading, rows)
 }
 
 async fn versions(name: String, client: &Client, ui: &Ui) -> Result<(), Failure> {
@@ -393,104 +473,6 @@ async fn versions(name: String, client: &Client, ui: &Ui) -> Result<(), Failure>
         })
         .collect();
     ui.table(&["version", "runtime", "memory", "code", "modified", "description"], rows)
-}
-
-fn show(configuration: Option<FunctionConfiguration>, ui: &Ui) -> Result<(), Failure> {
-    let configuration = configuration.unwrap_or_default();
-    if ui.is_json() {
-        return ui.json(&as_json(&configuration));
-    }
-    let variables = configuration.environment.clone().unwrap_or_default().variables;
-    let mut names: Vec<_> = variables.keys().cloned().collect();
-    names.sort();
-    let mut pairs = vec![
-        ("name", configuration.function_name.clone()),
-        ("arn", configuration.function_arn.clone()),
-        ("runtime", configuration.runtime.clone()),
-        ("handler", configuration.handler.clone()),
-        ("memory", format!("{} MB", configuration.memory_size)),
-        ("timeout", format!("{} s", configuration.timeout)),
-        ("/tmp", format!("{} MB", configuration.ephemeral_storage)),
-        ("role", configuration.role.clone()),
-        ("code", format!("{}, SHA-256 {}", ui::bytes(configuration.code_size), configuration.code_sha256)),
-        ("state", state(&configuration).to_owned()),
-        ("modified", ui::stamp(configuration.last_modified)),
-        ("revision", configuration.revision_id.clone()),
-    ];
-    if configuration.version != "$LATEST" {
-        pairs.insert(1, ("version", configuration.version.clone()));
-    }
-    if !configuration.layers.is_empty() {
-        let arns: Vec<_> = configuration.layers.iter().map(|layer| layer.arn.as_str()).collect();
-        pairs.push(("layers", arns.join(", ")));
-    }
-    if !configuration.description.is_empty() {
-        pairs.push(("description", configuration.description.clone()));
-    }
-    if !names.is_empty() {
-        // Values may be secrets; `--output json` shows them.
-        pairs.push(("variables", names.join(", ")));
-    }
-    ui.list(&pairs)
-}
-
-fn state(configuration: &FunctionConfiguration) -> &'static str {
-    match configuration.state() {
-        State::Unspecified => "Unknown",
-        State::Pending => "Pending",
-        State::Active => "Active",
-        State::Inactive => "Inactive",
-        State::Failed => "Failed",
-    }
-}
-
-fn last_update_status(configuration: &FunctionConfiguration) -> &'static str {
-    match configuration.last_update_status() {
-        LastUpdateStatus::Unspecified => "Unknown",
-        LastUpdateStatus::Successful => "Successful",
-        LastUpdateStatus::Failed => "Failed",
-        LastUpdateStatus::InProgress => "InProgress",
-    }
-}
-
-/// Lambda's FunctionConfiguration.
-fn as_json(configuration: &FunctionConfiguration) -> Value {
-    let variables: HashMap<_, _> = configuration.environment.clone().unwrap_or_default().variables;
-    let mut object = json!({
-        "FunctionName": configuration.function_name,
-        "FunctionArn": configuration.function_arn,
-        "Runtime": configuration.runtime,
-        "Role": configuration.role,
-        "Handler": configuration.handler,
-        "CodeSize": configuration.code_size,
-        "Description": configuration.description,
-        "Timeout": configuration.timeout,
-        "MemorySize": configuration.memory_size,
-        "LastModified": ui::stamp(configuration.last_modified),
-        "CodeSha256": configuration.code_sha256,
-        "Version": configuration.version,
-        "RevisionId": configuration.revision_id,
-        "State": state(configuration),
-        "LastUpdateStatus": last_update_status(configuration),
-        "EphemeralStorage": { "Size": configuration.ephemeral_storage },
-    });
-    if !configuration.layers.is_empty() {
-        let layers = configuration.layers.iter();
-        object["Layers"] =
-            layers.map(|layer| json!({ "Arn": layer.arn, "CodeSize": layer.code_size })).collect();
-    }
-    if !variables.is_empty() {
-        object["Environment"] = json!({ "Variables": variables });
-    }
-    for (name, reason) in [
-        ("StateReason", &configuration.state_reason),
-        ("LastUpdateStatusReason", &configuration.last_update_status_reason),
-    ] {
-        if !reason.is_empty() {
-            object[name] = reason.clone().into();
-        }
-    }
-    object
 }
 
 pub(super) fn variable(text: &str) -> Result<(String, String), String> {

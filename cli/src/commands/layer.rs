@@ -3,11 +3,16 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use thaw_proto::v1::{
-    DeleteLayerVersionRequest, GetLayerVersionRequest, LayerVersion, ListLayerVersionsRequest,
-    PublishLayerVersionRequest,
+    AddLayerVersionPermissionRequest, DeleteLayerVersionRequest, GetLayerVersionContentRequest,
+    GetLayerVersionPolicyRequest, GetLayerVersionRequest, LayerVersion, ListLayerVersionsRequest,
+    PublishLayerVersionRequest, RemoveLayerVersionPermissionRequest,
 };
 
-use super::package::{Source, upload};
+use super::{
+    download::Target,
+    package::{Source, upload},
+    permissions::show_policy,
+};
 use crate::{
     client::Client,
     failure::Failure,
@@ -24,14 +29,44 @@ pub(crate) enum Command {
     )]
     Publish(Publish),
     /// Show the newest version of every layer.
-    List,
+    List {
+        #[command(flatten)]
+        filter: Filter,
+    },
     /// Show all versions of a layer.
     Versions {
         /// The layer's name.
         name: String,
+        #[command(flatten)]
+        filter: Filter,
     },
     /// Show one layer version.
     Get {
+        /// The layer version's ARN.
+        arn: String,
+    },
+    /// Write the archive of a layer version to a file.
+    GetContent {
+        /// The layer version's ARN.
+        arn: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Allow other accounts to use a layer version: their functions may have it by --layer ARN.
+    Allow(Allow),
+    /// Take back what was allowed.
+    Disallow {
+        /// The layer version's ARN.
+        arn: String,
+        /// What `allow` was given.
+        #[arg(long, value_name = "ID")]
+        statement_id: String,
+        /// Refuse unless this is the policy's current revision.
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "ID")]
+        revision_id: String,
+    },
+    /// Show what is allowed to whom, as JSON.
+    Policy {
         /// The layer version's ARN.
         arn: String,
     },
@@ -40,6 +75,35 @@ pub(crate) enum Command {
         /// The layer version's ARN.
         arn: String,
     },
+}
+
+/// Which layer versions are meant.
+#[derive(Args, Debug)]
+pub(crate) struct Filter {
+    /// Only those that say that they are for this runtime.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "RUNTIME")]
+    compatible_runtime: String,
+    /// Only those that say that they are for this processor: x86_64 or arm64.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ARCHITECTURE")]
+    compatible_architecture: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Allow {
+    /// The layer version's ARN.
+    arn: String,
+    /// Names what is allowed, to take it back by.
+    #[arg(long, value_name = "ID")]
+    statement_id: String,
+    /// An account's 12 digits, the ARN of its root, or *.
+    #[arg(long)]
+    principal: String,
+    /// With --principal '*': only accounts of this organisation.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ID")]
+    organization_id: String,
+    /// Refuse unless this is the policy's current revision.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "ID")]
+    revision_id: String,
 }
 
 #[derive(Debug, Args)]
@@ -57,16 +121,56 @@ pub(crate) struct Publish {
     /// A runtime that it is for; may be given several times.
     #[arg(long = "compatible-runtime", value_name = "RUNTIME")]
     runtimes: Vec<String>,
+    /// A processor that it is for, x86_64 or arm64; may be given twice.
+    #[arg(long = "compatible-architecture", value_name = "ARCHITECTURE")]
+    architectures: Vec<String>,
 }
 
 pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<(), Failure> {
     match command {
         Command::Publish(publish) => self::publish(publish, client, ui).await,
-        Command::List => list(String::new(), client, ui).await,
-        Command::Versions { name } => list(name, client, ui).await,
+        Command::List { filter } => list(String::new(), filter, client, ui).await,
+        Command::Versions { name, filter } => list(name, filter, client, ui).await,
         Command::Get { arn } => {
             let request = GetLayerVersionRequest { layer_version_arn: arn };
             show(client.layers().await?.get_layer_version(request).await?.into_inner().layer_version, ui)
+        }
+        Command::GetContent { arn, target } => {
+            let request = GetLayerVersionContentRequest { layer_version_arn: arn };
+            let pieces = client.layers().await?.get_layer_version_content(request).await?.into_inner();
+            target.receive(pieces, |message| message.chunk, ui).await
+        }
+        Command::Allow(allow) => {
+            let request = AddLayerVersionPermissionRequest {
+                layer_version_arn: allow.arn,
+                statement_id: allow.statement_id,
+                principal: allow.principal,
+                action: String::new(),
+                organization_id: allow.organization_id,
+                revision_id: allow.revision_id,
+            };
+            let answer = client.layers().await?.add_layer_version_permission(request).await?.into_inner();
+            ui.line(&answer.statement)
+        }
+        Command::Disallow { arn, statement_id, revision_id } => {
+            let request = RemoveLayerVersionPermissionRequest {
+                layer_version_arn: arn,
+                statement_id: statement_id.clone(),
+                revision_id,
+            };
+            client.layers().await?.remove_layer_version_permission(request).await?;
+            if ui.is_json() {
+                ui.json(&json!({ "Removed": statement_id }))
+            } else {
+                ui.line(&format!("removed {statement_id}"))
+            }
+        }
+        Command::Policy { arn } => {
+            let request = GetLayerVersionPolicyRequest { layer_version_arn: arn };
+            show_policy(
+                &client.layers().await?.get_layer_version_policy(request).await?.into_inner().policy,
+                ui,
+            )
         }
         Command::Delete { arn } => {
             let request = DeleteLayerVersionRequest { layer_version_arn: arn.clone() };
@@ -87,7 +191,7 @@ async fn publish(publish: Publish, client: &Client, ui: &Ui) -> Result<(), Failu
         description: publish.description,
         license_info: publish.license_info,
         compatible_runtimes: publish.runtimes,
-        compatible_architectures: Vec::new(),
+        compatible_architectures: publish.architectures,
         chunk: bytes::Bytes::new(),
         s3_object: code.object(),
     };
@@ -101,12 +205,18 @@ async fn publish(publish: Publish, client: &Client, ui: &Ui) -> Result<(), Failu
     show(answer?.into_inner().layer_version, ui)
 }
 
-async fn list(layer_name: String, client: &Client, ui: &Ui) -> Result<(), Failure> {
+async fn list(layer_name: String, filter: Filter, client: &Client, ui: &Ui) -> Result<(), Failure> {
     let mut layers = client.layers().await?;
     let mut versions = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = ListLayerVersionsRequest { layer_name: layer_name.clone(), page_size: 0, page_token };
+        let request = ListLayerVersionsRequest {
+            layer_name: layer_name.clone(),
+            page_size: 0,
+            page_token,
+            compatible_runtime: filter.compatible_runtime.clone(),
+            compatible_architecture: filter.compatible_architecture.clone(),
+        };
         let page = layers.list_layer_versions(request).await?.into_inner();
         versions.extend(page.layer_versions);
         if page.next_page_token.is_empty() {
@@ -152,6 +262,7 @@ fn show(version: Option<LayerVersion>, ui: &Ui) -> Result<(), Failure> {
         ("description", version.description),
         ("license", version.license_info),
         ("runtimes", version.compatible_runtimes.join(", ")),
+        ("architectures", version.compatible_architectures.join(", ")),
     ] {
         if !value.is_empty() {
             pairs.push((name, value));

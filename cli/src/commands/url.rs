@@ -129,7 +129,7 @@ impl Settings {
     }
 }
 
-fn auth_type(auth: Option<Auth>) -> UrlAuthType {
+pub(super) fn auth_type(auth: Option<Auth>) -> UrlAuthType {
     match auth {
         None => UrlAuthType::Unspecified,
         Some(Auth::None) => UrlAuthType::None,

@@ -2,7 +2,7 @@
 //!
 //! [`mapping`] keeps which source feeds which function; [`poller`] reads the sources and calls the functions; [`pattern`] is
 //! the language that both choose records by. [`schedules`] are EventBridge's rules, and what EventBridge Scheduler has.
-//! [`buckets`] takes what storage servers tell of their objects.
+//! [`buckets`] takes what storage servers tell of their objects. [`TagKeepers`] has the tags of whatever can have some.
 
 pub mod buckets;
 pub mod mapping;
@@ -10,5 +10,9 @@ pub mod pattern;
 pub mod poller;
 pub mod schedules;
 mod sources;
+mod tagged;
 
-pub use self::sources::nats::{InvalidNatsAddress, NatsAddress};
+pub use self::{
+    sources::nats::{InvalidNatsAddress, NatsAddress},
+    tagged::{TagError, TagKeepers, Tagged},
+};

@@ -4,7 +4,7 @@ use super::{
     CodeSigningArn, FetchError, FunctionArn, FunctionName, InvalidField, InvalidKind, PackageError, Region,
     StatementId, TooMuchProvisioned, TooMuchReserved, Version, layers::LayerVersionArn,
 };
-use crate::{changes::Interrupted, store::StoreError};
+use crate::{changes::Interrupted, identity::AccountId, store::StoreError};
 
 /// What went wrong with a request about functions. In every case nothing was changed. The words are Lambda's, where
 /// Lambda's are known.
@@ -104,6 +104,19 @@ pub enum FunctionError {
     /// There is no such layer version.
     #[error("Layer version {arn} does not exist.")]
     NoLayerVersion {
+        /// What was asked for.
+        arn: LayerVersionArn,
+    },
+
+    /// The layer version is another account's, which does not let this one use it. Whether it is there is not told.
+    #[error(
+        "User: arn:{}:iam::{account}:root is not authorized to perform: lambda:GetLayerVersion on resource: {arn} because no \
+         resource-based policy allows the lambda:GetLayerVersion action",
+        arn.layer.region.partition()
+    )]
+    LayerDenied {
+        /// Who asks.
+        account: AccountId,
         /// What was asked for.
         arn: LayerVersionArn,
     },
@@ -267,6 +280,8 @@ pub enum ErrorKind {
     Validation,
     /// A value means nothing here.
     InvalidParameterValue,
+    /// What was named is another account's, which does not let this one have it.
+    AccessDenied,
     /// What was named is not there.
     ResourceNotFound,
     /// Nothing is provisioned of what was named.
@@ -307,6 +322,7 @@ impl FunctionError {
             | Self::SplitOfLatest
             | Self::ReservedBelowProvisioned { .. }
             | Self::TooMuchProvisioned(_) => ErrorKind::InvalidParameterValue,
+            Self::LayerDenied { .. } => ErrorKind::AccessDenied,
             Self::NoProvisionedConcurrency => ErrorKind::ProvisionedConcurrencyConfigNotFound,
             Self::NotFound { .. }
             | Self::NoAlias { .. }

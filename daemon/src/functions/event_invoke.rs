@@ -35,8 +35,10 @@ pub struct EventInvokeSettings {
     pub maximum_retry_attempts: Option<RetryAttempts>,
     /// How many seconds an event may wait.
     pub maximum_event_age: Option<EventAgeSeconds>,
-    /// Destinations.
-    pub destinations: Option<Destinations>,
+    /// Where the results of events go that were taken; `Some(None)` is nowhere.
+    pub on_success: Option<Option<Destination>>,
+    /// Where events go that were given up; `Some(None)` is nowhere.
+    pub on_failure: Option<Option<Destination>>,
 }
 
 impl EventInvokeSettings {
@@ -45,17 +47,9 @@ impl EventInvokeSettings {
     pub fn is_empty(&self) -> bool {
         self.maximum_retry_attempts.is_none()
             && self.maximum_event_age.is_none()
-            && self.destinations.is_none()
+            && self.on_success.is_none()
+            && self.on_failure.is_none()
     }
-}
-
-/// Where results go.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Destinations {
-    /// Of events that were taken.
-    pub on_success: Option<Destination>,
-    /// Of events that were given up.
-    pub on_failure: Option<Destination>,
 }
 
 /// How often a failed event is tried again: 0 to 2.

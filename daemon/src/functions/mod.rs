@@ -47,9 +47,7 @@ pub use concurrency::{Concurrency, LEAST_UNRESERVED, Slot, Throttled, TooMuchPro
 pub use destination::{Destination, DestinationArn};
 pub use environment::Environment;
 pub use error::{ErrorKind, FunctionError};
-pub use event_invoke::{
-    Destinations, EventAgeSeconds, EventInvokeConfig, EventInvokeSettings, RetryAttempts,
-};
+pub use event_invoke::{EventAgeSeconds, EventInvokeConfig, EventInvokeSettings, RetryAttempts};
 pub use field::{InvalidField, InvalidKind};
 pub(crate) use field::{string_forms, text_forms, word_forms};
 pub use function_settings::{Settings, UpdateConfiguration};

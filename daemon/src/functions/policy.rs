@@ -82,6 +82,18 @@ impl Action {
 
     /// To call a function by its URL, as far as that is not calling a function.
     pub const INVOKE_FUNCTION_URL: &'static str = "lambda:InvokeFunctionUrl";
+
+    /// What is to be allowed with a layer version.
+    ///
+    /// # Errors
+    /// Anything but [`Action::GET_LAYER_VERSION`].
+    pub fn of_layer(text: &str) -> Result<Self, InvalidField> {
+        if text == Self::GET_LAYER_VERSION {
+            return text.parse();
+        }
+        let told = format!("Member must satisfy regular expression pattern: {}", Self::GET_LAYER_VERSION);
+        Err(InvalidField::constraint("action", "action", text, told))
+    }
 }
 
 impl FromStr for Action {
@@ -271,6 +283,25 @@ impl Statement {
             && self.organisation.is_none()
             && self.url_auth_type.is_none()
             && self.via_url != Some(true)
+    }
+}
+
+impl Policy {
+    /// Whether another account may use the layer version.
+    #[must_use]
+    pub fn lets_use_layer(&self, account: AccountId) -> bool {
+        self.statements.iter().any(|statement| {
+            let principal = match &statement.principal {
+                Principal::Anybody => true,
+                Principal::Account(named) => *named == account,
+                Principal::Arn(arn) => arn.ends_with(&format!(":iam::{account}:root")),
+                Principal::Service(_) => false,
+            };
+            // Nobody here belongs to an organisation.
+            principal
+                && statement.action.as_str() == Action::GET_LAYER_VERSION
+                && statement.organisation.is_none()
+        })
     }
 }
 

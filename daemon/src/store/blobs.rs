@@ -21,9 +21,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::{Stream, stream};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use time::OffsetDateTime;
+use tokio::io::AsyncReadExt as _;
 
 use super::{
     Sha256Digest, StoreError, disk,
@@ -32,6 +34,9 @@ use super::{
 
 /// Where content is gathered before it has a name. Not two hexadecimal digits, so never taken for a blob's directory.
 const INCOMING_DIRECTORY: &str = "incoming";
+
+/// Bytes that are read at once of a blob that is passed on.
+const PIECE: usize = 64 * 1024;
 
 /// The blobs of a store. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -54,6 +59,25 @@ pub struct Blob {
     pub file: File,
     /// How long it is, in bytes.
     pub len: u64,
+}
+
+impl Blob {
+    /// The content in pieces, for whoever passes it on. A piece that can't be read is the last.
+    pub fn into_pieces(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        let file = tokio::fs::File::from_std(self.file);
+        stream::unfold(Some(file), |file| async move {
+            let mut file = file?;
+            let mut piece = vec![0; PIECE];
+            match file.read(&mut piece).await {
+                Ok(0) => None,
+                Ok(length) => {
+                    piece.truncate(length);
+                    Some((Ok(Bytes::from(piece)), Some(file)))
+                }
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
 }
 
 /// A blob in a list.

@@ -264,6 +264,7 @@ async fn a_bucket_gets_the_records_that_are_given_up_of_a_stream_however_late_it
         }),
         starting_position: "TRIM_HORIZON".to_owned(),
         starting_position_timestamp: None,
+        ..CreateEventSourceRequest::default()
     };
     let created = world.event_sources().create_event_source(request).await.unwrap().into_inner();
     let uuid = created.event_source.unwrap().uuid;

@@ -37,6 +37,7 @@ impl Fed {
             settings: Some(settings),
             starting_position: "TRIM_HORIZON".to_owned(),
             starting_position_timestamp: None,
+            ..CreateEventSourceRequest::default()
         };
         self.world.event_sources().create_event_source(request).await.unwrap();
     }

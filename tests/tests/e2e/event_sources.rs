@@ -36,6 +36,7 @@ impl Fed {
             settings: Some(settings),
             starting_position: "TRIM_HORIZON".to_owned(),
             starting_position_timestamp: None,
+            ..CreateEventSourceRequest::default()
         };
         let created = self.world.event_sources().create_event_source(request).await.unwrap().into_inner();
         let created = created.event_source.unwrap();
@@ -385,6 +386,8 @@ async fn mappings_are_handled_from_the_command_line() {
         "--retries",
         "3",
         "--disabled",
+        "--tag",
+        "team=a",
     ])
     .await;
     assert_eq!(created["StartingPosition"], "LATEST");
@@ -400,6 +403,10 @@ async fn mappings_are_handled_from_the_command_line() {
     fed.in_state(uuid, "Enabled").await;
     let shown = thaw(world, &["event-source", "get", uuid]).await.ok();
     assert!(shown.contains("for ever") && !shown.contains("filter"), "{shown}");
+    let tags = json(&["event-source", "tags", uuid, "--set", "stage=b"]).await;
+    assert_eq!(tags["Tags"], serde_json::json!({ "team": "a", "stage": "b" }));
+    let tags = json(&["event-source", "tags", uuid, "--remove", "team", "--remove", "stage"]).await;
+    assert_eq!(tags["Tags"], serde_json::json!({}));
     thaw(world, &["event-source", "delete", uuid]).await.ok();
     eventually("the mapping is gone", async || fed.get(uuid).await.is_none().then_some(())).await;
 }

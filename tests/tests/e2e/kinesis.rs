@@ -62,6 +62,7 @@ impl Fed {
             settings: Some(settings),
             starting_position: from.to_owned(),
             starting_position_timestamp: time,
+            ..CreateEventSourceRequest::default()
         };
         let created = self.world.event_sources().create_event_source(request).await.unwrap().into_inner();
         created.event_source.unwrap().uuid

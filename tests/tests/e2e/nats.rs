@@ -60,6 +60,7 @@ impl Fed {
             settings: Some(settings),
             starting_position: position.to_owned(),
             starting_position_timestamp: moment.map(Into::into),
+            ..CreateEventSourceRequest::default()
         };
         let created = self.world.event_sources().create_event_source(request).await.unwrap().into_inner();
         created.event_source.unwrap().uuid

@@ -90,7 +90,7 @@ async fn functions_are_listed_by_page_in_the_order_of_their_names() {
     names.sort();
     for page_size in [0, 1, 2, 5, 50] {
         let mut listed = Vec::new();
-        let mut request = ListFunctionsRequest { page_size, page_token: String::new() };
+        let mut request = ListFunctionsRequest { page_size, ..ListFunctionsRequest::default() };
         loop {
             let page = world.functions().list_functions(request.clone()).await.unwrap().into_inner();
             assert!(page_size == 0 || page.functions.len() <= page_size as usize);
@@ -103,8 +103,11 @@ async fn functions_are_listed_by_page_in_the_order_of_their_names() {
         assert_eq!(listed, names, "by pages of {page_size}");
     }
     for (request, field) in [
-        (ListFunctionsRequest { page_size: 51, page_token: String::new() }, "page_size"),
-        (ListFunctionsRequest { page_size: 1, page_token: "no token".to_owned() }, "page_token"),
+        (ListFunctionsRequest { page_size: 51, ..ListFunctionsRequest::default() }, "page_size"),
+        (
+            ListFunctionsRequest { page_size: 1, page_token: "no token".to_owned(), all_versions: false },
+            "page_token",
+        ),
     ] {
         let refusal = world.functions().list_functions(request).await.unwrap_err();
         assert_eq!((refusal.code(), fields(&refusal)), (Code::InvalidArgument, vec![field.to_owned()]));

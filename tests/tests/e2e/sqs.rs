@@ -36,6 +36,7 @@ fn create(function: &str, queue: &str, settings: EventSourceSettings) -> CreateE
         settings: Some(settings),
         starting_position: String::new(),
         starting_position_timestamp: None,
+        ..CreateEventSourceRequest::default()
     }
 }
 
@@ -228,6 +229,7 @@ async fn a_queue_is_told_of_what_is_given_up_of_a_stream() {
         }),
         starting_position: "TRIM_HORIZON".to_owned(),
         starting_position_timestamp: None,
+        ..CreateEventSourceRequest::default()
     };
     world.event_sources().create_event_source(request).await.unwrap();
     let told = eventually("the queue is told", async || moto.take(&url).await).await;

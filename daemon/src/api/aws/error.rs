@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::answer::{Answer, answer, set};
 use crate::{
-    events::mapping::MappingError,
+    events::{TagError, mapping::MappingError},
     functions::{ErrorKind, FunctionError, InvalidField, PackageError, Throttled, TooMuchProvisioned},
     identity::sigv4::SignatureError,
     invoke::{InvokeError, queue::QueueError},
@@ -176,6 +176,7 @@ impl From<FunctionError> for AwsError {
             ErrorKind::InvalidParameterValue => {
                 Self::new("InvalidParameterValueException", error.to_string())
             }
+            ErrorKind::AccessDenied => Self::new("AccessDeniedException", error.to_string()),
             ErrorKind::ResourceNotFound => Self::new("ResourceNotFoundException", error.to_string()),
             ErrorKind::ProvisionedConcurrencyConfigNotFound => {
                 Self::new("ProvisionedConcurrencyConfigNotFoundException", error.to_string())
@@ -246,6 +247,15 @@ fn archive(error: &PackageError) -> AwsError {
         other => other.to_string(),
     };
     AwsError::new("InvalidParameterValueException", message)
+}
+
+impl From<TagError> for AwsError {
+    fn from(error: TagError) -> Self {
+        match error {
+            TagError::Function(error) => error.into(),
+            TagError::Mapping(error) => error.into(),
+        }
+    }
 }
 
 impl From<RuntimeError> for AwsError {

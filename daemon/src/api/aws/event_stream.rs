@@ -15,12 +15,14 @@ const TEXT: u8 = 7;
 const CHUNK: usize = 256 * 1024;
 
 /// A message that is an event.
-pub(super) fn event(name: &str, content_type: &str, payload: &[u8]) -> Bytes {
+#[must_use]
+pub fn event(name: &str, content_type: &str, payload: &[u8]) -> Bytes {
     message(&[(":event-type", name), (":content-type", content_type), (":message-type", "event")], payload)
 }
 
 /// A message that is an error, and the last.
-pub(super) fn exception(name: &str, content_type: &str, payload: &[u8]) -> Bytes {
+#[must_use]
+pub fn exception(name: &str, content_type: &str, payload: &[u8]) -> Bytes {
     message(
         &[(":exception-type", name), (":content-type", content_type), (":message-type", "exception")],
         payload,
@@ -50,7 +52,8 @@ fn message(of: &[(&str, &str)], payload: &[u8]) -> Bytes {
 }
 
 /// What a function answered, in chunks, and that it is complete.
-pub(super) fn messages(payload: &Bytes, end: &serde_json::Value) -> Bytes {
+#[must_use]
+pub fn messages(payload: &Bytes, end: &serde_json::Value) -> Bytes {
     let mut all = BytesMut::with_capacity(payload.len() + 1024);
     for chunk in payload.chunks(CHUNK) {
         all.put(payload_chunk(chunk));
@@ -60,12 +63,14 @@ pub(super) fn messages(payload: &Bytes, end: &serde_json::Value) -> Bytes {
 }
 
 /// A piece of what a function answers, of `CHUNK` bytes at the most.
-pub(super) fn payload_chunk(chunk: &[u8]) -> Bytes {
+#[must_use]
+pub fn payload_chunk(chunk: &[u8]) -> Bytes {
     event("PayloadChunk", "application/octet-stream", chunk)
 }
 
 /// The end of what a function answers.
-pub(super) fn complete(end: &serde_json::Value) -> Bytes {
+#[must_use]
+pub fn complete(end: &serde_json::Value) -> Bytes {
     event("InvokeComplete", "application/json", end.to_string().as_bytes())
 }
 

@@ -10,7 +10,7 @@ mod answer;
 mod body;
 mod door;
 mod error;
-mod event_stream;
+pub mod event_stream;
 mod events;
 mod lambda;
 mod logs;

@@ -1,14 +1,10 @@
 //! Packages, for whoever has a presigned URL of one: what `Code.Location` of GetFunction leads to.
 
-use std::io;
-
-use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use time::{Duration, OffsetDateTime};
-use tokio::io::AsyncReadExt;
 
 use super::{answer::Answer, error::AwsError};
 use crate::{
@@ -22,9 +18,6 @@ pub(super) const PREFIX: &str = "/_thaw/packages/";
 
 /// How long a URL counts. Source: GetFunction's `Code.Location`.
 const LIFETIME: Duration = Duration::minutes(10);
-
-/// Bytes that are read at once.
-const PIECE: usize = 64 * 1024;
 
 /// A URL that gives whoever has it this version's package.
 pub(super) fn location(
@@ -90,22 +83,11 @@ pub(super) async fn serve(
     let found = package(registry, identity, path)
         .ok_or_else(|| AwsError::new("ResourceNotFoundException", "There is no such package any more."))?;
     let archive = registry.archive(found).await?;
-    let file = tokio::fs::File::from_std(archive.file);
-    let pieces = futures_util::stream::unfold(file, |mut file| async move {
-        let mut piece = vec![0; PIECE];
-        match file.read(&mut piece).await {
-            Ok(0) => None,
-            Ok(length) => {
-                piece.truncate(length);
-                Some((Ok(Bytes::from(piece)), file))
-            }
-            Err(error) => Some((Err(error), file)),
-        }
-    });
-    let frames = pieces.map(|piece: io::Result<Bytes>| piece.map(Frame::data));
+    let length = archive.len;
+    let frames = archive.into_pieces().map(|piece| piece.map(Frame::data));
     let mut answer = Response::new(StreamBody::new(frames).boxed_unsync());
     *answer.status_mut() = StatusCode::OK;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
-    answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(archive.len));
+    answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     Ok(answer)
 }

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
-    events::{buckets::BucketError, mapping::MappingError, schedules::ScheduleError},
+    events::{TagError, buckets::BucketError, mapping::MappingError, schedules::ScheduleError},
     functions::{ErrorKind, FunctionError, PackageError},
     invoke::{
         InvokeError,
@@ -42,7 +42,7 @@ pub(super) fn not_found(message: String) -> Status {
 }
 
 /// A defect or a broken disk. The caller gets the sentence, the log gets the sources too.
-fn internal(error: &(dyn std::error::Error + 'static)) -> Status {
+pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Status {
     tracing::error!(error, "an operation failed inside");
     status(Code::Internal, "INTERNAL", error.to_string())
 }
@@ -115,6 +115,7 @@ impl From<FunctionError> for Refusal {
                 FunctionError::SplitOfLatest => invalid("function_version", message),
                 _ => invalid("reserved_concurrent_executions", message),
             },
+            ErrorKind::AccessDenied => status(Code::PermissionDenied, "ACCESS_DENIED", message),
             ErrorKind::ResourceNotFound => not_found(message),
             ErrorKind::ProvisionedConcurrencyConfigNotFound => {
                 status(Code::NotFound, "PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND", message)
@@ -186,6 +187,15 @@ impl From<MappingError> for Refusal {
             MappingError::Store(error) => return error.into(),
             MappingError::Interrupted => status(Code::Unavailable, "DRAINING", message),
         })
+    }
+}
+
+impl From<TagError> for Refusal {
+    fn from(error: TagError) -> Self {
+        match error {
+            TagError::Function(error) => error.into(),
+            TagError::Mapping(error) => error.into(),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
 
 use super::{
+    attributes::tags,
     error::{Refusal, invalid, not_found},
     wire::{page_size, parse, parse_optional, timestamp},
 };
@@ -18,7 +19,7 @@ use crate::{
         CreateMapping, Delivery, FilterCriteria, Mapping, MappingChange, MappingId, MappingRegistry,
         SourceArn, StartingPosition,
     },
-    functions::{Destination, FunctionReference, Tags},
+    functions::{Destination, FunctionReference},
     identity::AccountId,
 };
 
@@ -46,7 +47,8 @@ impl EventSourceService for EventSources {
             .map_err(|error| invalid(error.field, error.message))?;
         let mut change = change(request.settings.unwrap_or_default())?;
         change.function = Some(parse("function_name", &request.function_name)?);
-        let create = CreateMapping { source, starting_position, tags: Tags::default(), change };
+        let tags = tags(request.tags)?;
+        let create = CreateMapping { source, starting_position, tags, change };
         let mapping = self.mappings.create(self.account, create).await.map_err(Refusal::from)?;
         Ok(Response::new(CreateEventSourceResponse { event_source: Some(wire(&mapping)) }))
     }

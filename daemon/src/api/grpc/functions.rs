@@ -4,23 +4,24 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use thaw_proto::v1::{
     CreateFunctionRequest, CreateFunctionResponse, DeleteFunctionRequest, DeleteFunctionResponse,
-    Environment, FunctionConfiguration, GetFunctionRequest, GetFunctionResponse, ListFunctionsRequest,
-    ListFunctionsResponse, UpdateFunctionCodeRequest, UpdateFunctionCodeResponse,
-    UpdateFunctionConfigurationRequest, UpdateFunctionConfigurationResponse,
+    Environment, FunctionConfiguration, GetFunctionCodeRequest, GetFunctionCodeResponse, GetFunctionRequest,
+    GetFunctionResponse, ListFunctionsRequest, ListFunctionsResponse, UpdateFunctionCodeRequest,
+    UpdateFunctionCodeResponse, UpdateFunctionConfigurationRequest, UpdateFunctionConfigurationResponse,
     function_service_server::FunctionService,
 };
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     attributes::tags,
+    download::{Pieces, pieces},
     error::{Refusal, invalid},
     upload::{first, receive},
     wire::{self, configuration, expected, parse, parse_optional, parse_reference, parse_size},
 };
 use crate::{
     functions::{
-        self, CreateFunction, FunctionRegistry, FunctionVersion, LayerVersionArn, LoggingChange, Region,
-        RuntimeName, Settings, UpdateCode, UpdateConfiguration,
+        self, CreateFunction, FunctionName, FunctionRegistry, FunctionVersion, LayerVersionArn,
+        LoggingChange, Region, RuntimeName, Settings, UpdateCode, UpdateConfiguration, Version,
     },
     runtimes::RuntimeCatalog,
 };
@@ -47,6 +48,7 @@ impl FunctionService for Functions {
             memory: parse_size("memory_size", first.memory_size)?,
             ephemeral_storage: parse_size("ephemeral_storage", first.ephemeral_storage)?,
             environment: given(first.environment).map(variables).transpose()?,
+            dead_letter: parse_optional("dead_letter_target_arn", &first.dead_letter_target_arn)?,
             ..Settings::new(parse("runtime", &first.runtime)?, parse("handler", &first.handler)?)
         };
         let function = CreateFunction {
@@ -54,7 +56,7 @@ impl FunctionService for Functions {
             settings,
             layers: layers(&first.layers)?,
             tags: tags(first.tags)?,
-            code_signing: None,
+            code_signing: parse_optional("code_signing_config_arn", &first.code_signing_config_arn)?,
             publish: first.publish,
         };
         // Everything that can be refused without the package is, before the package is taken in.
@@ -76,12 +78,33 @@ impl FunctionService for Functions {
         Ok(Response::new(GetFunctionResponse { configuration: Some(configuration(&version)) }))
     }
 
+    type GetFunctionCodeStream = Pieces<GetFunctionCodeResponse>;
+
+    async fn get_function_code(
+        &self,
+        request: Request<GetFunctionCodeRequest>,
+    ) -> Result<Response<Self::GetFunctionCodeStream>, Status> {
+        let reference = parse_reference(&request.into_inner().function_name, &self.region)?;
+        let package = self.registry.resolve(&reference, None).map_err(Refusal::from)?.package;
+        let archive = self.registry.archive(package).await.map_err(Refusal::from)?;
+        Ok(Response::new(pieces(archive, |chunk| GetFunctionCodeResponse { chunk })))
+    }
+
     async fn list_functions(
         &self,
         request: Request<ListFunctionsRequest>,
     ) -> Result<Response<ListFunctionsResponse>, Status> {
-        let ListFunctionsRequest { page_size, page_token } = request.into_inner();
+        let ListFunctionsRequest { page_size, page_token, all_versions } = request.into_inner();
         let limit = wire::page_size(page_size)?;
+        if all_versions {
+            let after = version_after(&page_token)?;
+            let page = self.registry.list_all_versions(after.as_ref(), limit);
+            let next = page.next.map(|(name, version)| format!("{name}:{version}"));
+            return Ok(Response::new(ListFunctionsResponse {
+                functions: page.items.iter().map(|version| configuration(version)).collect(),
+                next_page_token: next.unwrap_or_default(),
+            }));
+        }
         let after = parse_optional("page_token", &page_token)?;
         let page = self.registry.list(after.as_ref(), limit);
         Ok(Response::new(ListFunctionsResponse {
@@ -158,6 +181,18 @@ impl Functions {
     }
 }
 
+/// Where a list of all versions goes on: `NAME:VERSION`.
+fn version_after(token: &str) -> Result<Option<(FunctionName, Version)>, Status> {
+    let Some((name, version)) = token.split_once(':') else {
+        return if token.is_empty() {
+            Ok(None)
+        } else {
+            Err(invalid("page_token", "is not of a page before"))
+        };
+    };
+    Ok(Some((parse("page_token", name)?, parse("page_token", version)?)))
+}
+
 /// No variables are the same as no environment here.
 fn given(environment: Option<Environment>) -> Option<Environment> {
     environment.filter(|environment| !environment.variables.is_empty())
@@ -170,6 +205,11 @@ fn variables(environment: Environment) -> Result<functions::Environment, Status>
 
 fn layers<T: AsRef<str>>(arns: &[T]) -> Result<Vec<LayerVersionArn>, Status> {
     LayerVersionArn::of_list(arns).map_err(|error| invalid("layers", error.message))
+}
+
+/// What is to change of how a function logs.
+fn logging(update: &mut UpdateConfiguration) -> &mut LoggingChange {
+    update.logging.get_or_insert_default()
 }
 
 /// What a mask takes from a configuration.
@@ -188,9 +228,19 @@ fn changes(paths: &[String], from: FunctionConfiguration) -> Result<UpdateConfig
                 update.ephemeral_storage = Some(parse_size("ephemeral_storage", from.ephemeral_storage)?);
             }
             "environment" => update.environment = Some(variables(environment.take().unwrap_or_default())?),
-            "log_group" => {
-                let group = Some(parse("log_group", &from.log_group)?);
-                update.logging = Some(LoggingChange { group, ..LoggingChange::default() });
+            "dead_letter_target_arn" => {
+                let target = parse_optional("dead_letter_target_arn", &from.dead_letter_target_arn)?;
+                update.dead_letter = Some(target);
+            }
+            "log_group" => logging(&mut update).group = Some(parse("log_group", &from.log_group)?),
+            "log_format" => logging(&mut update).format = Some(parse("log_format", &from.log_format)?),
+            "application_log_level" => {
+                let level = parse("application_log_level", &from.application_log_level)?;
+                logging(&mut update).application_level = Some(level);
+            }
+            "system_log_level" => {
+                let level = parse("system_log_level", &from.system_log_level)?;
+                logging(&mut update).system_level = Some(level);
             }
             "layers" => {
                 let arns: Vec<&str> = from.layers.iter().map(|layer| layer.arn.as_str()).collect();

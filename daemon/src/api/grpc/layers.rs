@@ -3,20 +3,24 @@
 use std::sync::Arc;
 
 use thaw_proto::v1::{
-    self, DeleteLayerVersionRequest, DeleteLayerVersionResponse, GetLayerVersionRequest,
+    self, AddLayerVersionPermissionRequest, AddLayerVersionPermissionResponse, DeleteLayerVersionRequest,
+    DeleteLayerVersionResponse, GetLayerVersionContentRequest, GetLayerVersionContentResponse,
+    GetLayerVersionPolicyRequest, GetLayerVersionPolicyResponse, GetLayerVersionRequest,
     GetLayerVersionResponse, ListLayerVersionsRequest, ListLayerVersionsResponse, PublishLayerVersionRequest,
-    PublishLayerVersionResponse, layer_service_server::LayerService,
+    PublishLayerVersionResponse, RemoveLayerVersionPermissionRequest, RemoveLayerVersionPermissionResponse,
+    layer_service_server::LayerService,
 };
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    download::{Pieces, pieces},
     error::{Refusal, invalid},
     upload::{first, receive},
-    wire::{page_size, parse, parse_optional, timestamp},
+    wire::{expected, page_size, parse, parse_optional, timestamp},
 };
 use crate::functions::{
-    Architecture, CompatibleRuntime, FunctionRegistry, LayerVersion, LayerVersionArn, PublishLayer,
-    VersionNumber,
+    Action, AddPermission, Architecture, CompatibleRuntime, FunctionRegistry, LayerVersion, LayerVersionArn,
+    PublishLayer, Statement, VersionNumber,
 };
 
 #[derive(Debug)]
@@ -62,7 +66,18 @@ impl LayerService for Layers {
         &self,
         request: Request<ListLayerVersionsRequest>,
     ) -> Result<Response<ListLayerVersionsResponse>, Status> {
-        let ListLayerVersionsRequest { layer_name, page_size: size, page_token } = request.into_inner();
+        let ListLayerVersionsRequest {
+            layer_name,
+            page_size: size,
+            page_token,
+            compatible_runtime,
+            compatible_architecture,
+        } = request.into_inner();
+        let runtime: Option<CompatibleRuntime> = parse_optional("compatible_runtime", &compatible_runtime)?;
+        let architecture = (!compatible_architecture.is_empty())
+            .then(|| Architecture::of_layers_looked_for(&compatible_architecture))
+            .transpose()
+            .map_err(|error| invalid("compatible_architecture", error.message))?;
         let limit = page_size(size)?;
         let answer = |versions: &[Arc<LayerVersion>], next: Option<String>| {
             Ok(Response::new(ListLayerVersionsResponse {
@@ -72,7 +87,7 @@ impl LayerService for Layers {
         };
         if layer_name.is_empty() {
             let after = parse_optional("page_token", &page_token)?;
-            let page = self.registry.list_layers(None, None, after.as_ref(), limit);
+            let page = self.registry.list_layers(runtime.as_ref(), architecture, after.as_ref(), limit);
             return answer(&page.items, page.next.map(|name| name.to_string()));
         }
         let before: Option<VersionNumber> = match page_token.as_str() {
@@ -82,7 +97,7 @@ impl LayerService for Layers {
             }
         };
         let name = parse("layer_name", &layer_name)?;
-        let page = self.registry.list_layer_versions(&name, None, None, before, limit);
+        let page = self.registry.list_layer_versions(&name, runtime.as_ref(), architecture, before, limit);
         answer(&page.items, page.next.map(|number| number.to_string()))
     }
 
@@ -93,6 +108,70 @@ impl LayerService for Layers {
         let arn: LayerVersionArn = parse("layer_version_arn", &request.into_inner().layer_version_arn)?;
         self.registry.delete_layer_version(arn).await.map_err(Refusal::from)?;
         Ok(Response::new(DeleteLayerVersionResponse {}))
+    }
+
+    type GetLayerVersionContentStream = Pieces<GetLayerVersionContentResponse>;
+
+    async fn get_layer_version_content(
+        &self,
+        request: Request<GetLayerVersionContentRequest>,
+    ) -> Result<Response<Self::GetLayerVersionContentStream>, Status> {
+        let arn = parse("layer_version_arn", &request.into_inner().layer_version_arn)?;
+        let package = self.registry.layer_version(&arn).map_err(Refusal::from)?.package;
+        let archive = self.registry.archive(package).await.map_err(Refusal::from)?;
+        Ok(Response::new(pieces(archive, |chunk| GetLayerVersionContentResponse { chunk })))
+    }
+
+    async fn add_layer_version_permission(
+        &self,
+        request: Request<AddLayerVersionPermissionRequest>,
+    ) -> Result<Response<AddLayerVersionPermissionResponse>, Status> {
+        let request = request.into_inner();
+        let arn = parse("layer_version_arn", &request.layer_version_arn)?;
+        let action = match request.action.as_str() {
+            "" => Action::GET_LAYER_VERSION,
+            action => action,
+        };
+        let statement = Statement {
+            id: parse("statement_id", &request.statement_id)?,
+            principal: parse("principal", &request.principal)?,
+            action: Action::of_layer(action).map_err(|error| invalid("action", error.message))?,
+            source_arn: None,
+            source_account: None,
+            event_source_token: None,
+            organisation: parse_optional("organization_id", &request.organization_id)?,
+            url_auth_type: None,
+            via_url: None,
+        };
+        let add = AddPermission { statement, revision_id: expected(&request.revision_id) };
+        let added = self.registry.add_layer_permission(arn, add).await;
+        let (statement, revision_id) = added.map_err(Refusal::from)?;
+        let revision_id = revision_id.to_string();
+        Ok(Response::new(AddLayerVersionPermissionResponse { statement, revision_id }))
+    }
+
+    async fn remove_layer_version_permission(
+        &self,
+        request: Request<RemoveLayerVersionPermissionRequest>,
+    ) -> Result<Response<RemoveLayerVersionPermissionResponse>, Status> {
+        let request = request.into_inner();
+        let arn = parse("layer_version_arn", &request.layer_version_arn)?;
+        let id = parse("statement_id", &request.statement_id)?;
+        let revision_id = expected(&request.revision_id);
+        self.registry.remove_layer_permission(arn, id, revision_id).await.map_err(Refusal::from)?;
+        Ok(Response::new(RemoveLayerVersionPermissionResponse {}))
+    }
+
+    async fn get_layer_version_policy(
+        &self,
+        request: Request<GetLayerVersionPolicyRequest>,
+    ) -> Result<Response<GetLayerVersionPolicyResponse>, Status> {
+        let arn: LayerVersionArn = parse("layer_version_arn", &request.into_inner().layer_version_arn)?;
+        let policy = self.registry.layer_policy(&arn).map_err(Refusal::from)?;
+        Ok(Response::new(GetLayerVersionPolicyResponse {
+            policy: policy.document(&arn.to_string()),
+            revision_id: policy.revision_id.to_string(),
+        }))
     }
 }
 

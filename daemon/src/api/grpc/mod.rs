@@ -3,7 +3,10 @@
 mod admin;
 mod attributes;
 mod buckets;
+mod code_signing;
+mod download;
 mod error;
+mod event_invoke_configs;
 mod event_sources;
 mod events;
 mod functions;

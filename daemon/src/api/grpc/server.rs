@@ -15,8 +15,9 @@ use thaw_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         admin_service_server::AdminServiceServer, attribute_service_server::AttributeServiceServer,
-        bucket_service_server::BucketServiceServer, event_service_server::EventServiceServer,
-        event_source_service_server::EventSourceServiceServer,
+        bucket_service_server::BucketServiceServer, code_signing_service_server::CodeSigningServiceServer,
+        event_invoke_config_service_server::EventInvokeConfigServiceServer,
+        event_service_server::EventServiceServer, event_source_service_server::EventSourceServiceServer,
         function_service_server::FunctionServiceServer,
         function_url_service_server::FunctionUrlServiceServer,
         invocation_service_server::InvocationServiceServer, layer_service_server::LayerServiceServer,
@@ -31,7 +32,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use super::{
-    admin::Admin, attributes::Attributes, buckets::BucketDoor, event_sources::EventSources, events::Events,
+    admin::Admin, attributes::Attributes, buckets::BucketDoor, code_signing::CodeSigning,
+    event_invoke_configs::EventInvokeConfigs, event_sources::EventSources, events::Events,
     functions::Functions, invocation::Invocations, layers::Layers, logs::Logs, runtimes::Runtimes,
     schedules::ScheduleDoor, urls::Urls, versions::Versions,
 };
@@ -135,7 +137,16 @@ pub async fn serve(
     });
     let attributes = AttributeServiceServer::new(Attributes {
         registry: doors.registry.clone(),
+        mappings: doors.mappings.clone(),
         invoker: doors.invoker.clone(),
+        region: doors.region.clone(),
+    });
+    let event_invoke_configs = EventInvokeConfigServiceServer::new(EventInvokeConfigs {
+        registry: doors.registry.clone(),
+        region: doors.region.clone(),
+    });
+    let code_signing = CodeSigningServiceServer::new(CodeSigning {
+        registry: doors.registry.clone(),
         region: doors.region.clone(),
     });
     let event_sources = EventSourceServiceServer::new(EventSources {
@@ -200,6 +211,8 @@ pub async fn serve(
         )
         .add_service(versions)
         .add_service(attributes)
+        .add_service(event_invoke_configs)
+        .add_service(code_signing)
         .add_service(event_sources)
         .add_service(urls)
         .add_service(layers.max_decoding_message_size(MESSAGE_LIMIT))

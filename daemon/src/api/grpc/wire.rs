@@ -145,5 +145,13 @@ pub(super) fn configuration(version: &FunctionVersion) -> v1::FunctionConfigurat
             .map(|layer| v1::FunctionLayer { arn: layer.arn.to_string(), code_size: layer.code_size })
             .collect(),
         log_group: version.logging.group_of(version.name()),
+        dead_letter_target_arn: version.dead_letter.as_ref().map(ToString::to_string).unwrap_or_default(),
+        log_format: version.logging.format.to_string(),
+        application_log_level: version
+            .logging
+            .application_level
+            .map(|level| level.to_string())
+            .unwrap_or_default(),
+        system_log_level: version.logging.system_level.map(|level| level.to_string()).unwrap_or_default(),
     }
 }

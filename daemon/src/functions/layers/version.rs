@@ -122,6 +122,15 @@ impl Architecture {
             )
         })
     }
+
+    /// The processor that layer versions are looked for by.
+    ///
+    /// # Errors
+    /// It is unknown.
+    pub fn of_layers_looked_for(word: &str) -> Result<Self, InvalidField> {
+        let told = "Member must satisfy enum value set: [x86_64, arm64]";
+        word.parse().map_err(|_| refuse("compatibleArchitecture", word, told))
+    }
 }
 
 fn enum_of(runtimes: &[&str]) -> String {

@@ -55,9 +55,9 @@ impl FunctionRegistry {
         if let Some(target) = &settings.dead_letter {
             self.check_dead_letter(self.1, target)?;
         }
-        let layers = self.layers_of(&layers)?;
+        let layers = self.layers_of(self.1, &layers)?;
         if let Some(arn) = &code_signing {
-            check_untrusted(&*self.known_code_signing(arn)?, &name)?;
+            check_untrusted(&*self.known_code_signing(self.1, arn)?, &name)?;
         }
         self.keep_archive(&code).await?;
         self.check_total(code.digest(), &layers).await?;
@@ -96,7 +96,7 @@ impl FunctionRegistry {
         }
         let _signing = self.0.signing_gate.lock().await;
         if let Some(arn) = &code_signing {
-            check_untrusted(&*self.known_code_signing(arn)?, &name)?;
+            check_untrusted(&*self.known_code_signing(self.1, arn)?, &name)?;
             batch.put(&key, &SigningOfFunction { config: arn.id.clone() })?;
         }
         batch.compare_and_swap(&key, None, &record)?;

@@ -112,7 +112,7 @@ impl FunctionRegistry {
     ) -> Result<Arc<CodeSigningConfig>, FunctionError> {
         let CreateCodeSigning { description, profiles, untrusted, tags } = create;
         let now = self.0.clock.now();
-        let arn = self.code_signing_arn(CodeSigningId::random());
+        let arn = self.code_signing_arn(self.account(), CodeSigningId::random());
         let config = CodeSigningConfig {
             arn,
             description,
@@ -267,7 +267,8 @@ impl FunctionRegistry {
         reference: &FunctionReference,
     ) -> Result<Option<CodeSigningArn>, FunctionError> {
         let id = self.look(reference, |entry| entry.code_signing.clone())?;
-        Ok(id.map(|id| self.code_signing_arn(id)))
+        let account = self.account_of(reference)?;
+        Ok(id.map(|id| self.code_signing_arn(account, id)))
     }
 
     /// Gives a function a configuration, in place of any that it has. What code it has stays.
@@ -301,7 +302,7 @@ impl FunctionRegistry {
             let _pass = registry.0.gates.enter(account, &name).await;
             let _gate = registry.0.signing_gate.lock().await;
             if let Some(arn) = &config {
-                registry.known_code_signing(arn)?;
+                registry.known_code_signing(account, arn)?;
             }
             let entry = registry.entry(account, &name)?;
             let key = record::key(account, &name);
@@ -320,28 +321,31 @@ impl FunctionRegistry {
         .await
     }
 
-    /// The configuration that a function is to have.
+    /// The configuration that a function of this account is to have.
     ///
     /// # Errors
-    /// There is none of this ARN.
+    /// The account has none of this ARN.
     pub(super) fn known_code_signing(
         &self,
+        account: AccountId,
         arn: &CodeSigningArn,
     ) -> Result<Arc<CodeSigningConfig>, FunctionError> {
-        let found = self.index().code_signings.get(arn).cloned();
+        let found = self.index().code_signings.get(arn).filter(|_| arn.account == account).cloned();
         found.ok_or_else(|| FunctionError::CodeSigningConfigNotFound { arn: arn.clone() })
     }
 
     /// Refuses a package or layer for a function whose configuration takes none that is not signed.
     pub(super) fn check_may_deploy(&self, entry: &Entry) -> Result<(), FunctionError> {
         let Some(id) = entry.code_signing.clone() else { return Ok(()) };
-        let arn = CodeSigningArn { account: entry.latest.account(), ..self.code_signing_arn(id) };
+        let account = entry.latest.account();
+        let arn = self.code_signing_arn(account, id);
         // One that is gone can't be asked, so that it counts as the stricter.
-        self.known_code_signing(&arn).and_then(|config| check_untrusted(&config, entry.latest.name()))
+        self.known_code_signing(account, &arn)
+            .and_then(|config| check_untrusted(&config, entry.latest.name()))
     }
 
-    fn code_signing_arn(&self, id: CodeSigningId) -> CodeSigningArn {
-        CodeSigningArn { region: self.region().clone(), account: self.account(), id }
+    fn code_signing_arn(&self, account: AccountId, id: CodeSigningId) -> CodeSigningArn {
+        CodeSigningArn { region: self.region().clone(), account, id }
     }
 }
 

@@ -32,7 +32,7 @@ impl FunctionRegistry {
             let mut record = entry.stored.value().clone();
             let layers = match &update.layers {
                 Some(arns) => {
-                    let layers = registry.layers_of(arns)?;
+                    let layers = registry.layers_of(account, arns)?;
                     if !layers.is_empty() {
                         registry.check_may_deploy(&entry)?;
                     }

@@ -6,9 +6,7 @@ use super::{FunctionRegistry, Page, index::Entry, page_limit, record, targets::T
 use crate::{
     functions::{
         EventInvokeConfig, FunctionArn, FunctionError, FunctionName, FunctionReference, InvalidField,
-        Qualifier,
-        destination::Destination,
-        event_invoke::{Destinations, EventInvokeSettings},
+        Qualifier, destination::Destination, event_invoke::EventInvokeSettings,
     },
     identity::AccountId,
 };
@@ -48,9 +46,7 @@ impl FunctionRegistry {
                 return Err(FunctionError::NoFunctionToConfigure);
             }
             let arn = entry.latest.arn.with_qualifier(qualifier.clone());
-            if let Some(destinations) = &settings.destinations {
-                registry.check_destinations(&entry, &qualifier, destinations)?;
-            }
+            registry.check_destinations(&entry, &qualifier, &settings)?;
             let old = match unsaid {
                 Unsaid::Reset => None,
                 Unsaid::Kept => Some(
@@ -60,17 +56,14 @@ impl FunctionRegistry {
                         .ok_or_else(|| FunctionError::NoEventInvokeConfig { arn: arn.clone() })?,
                 ),
             };
-            let EventInvokeSettings { maximum_retry_attempts, maximum_event_age, destinations } = settings;
-            let (on_success, on_failure) = match destinations {
-                Some(Destinations { on_success, on_failure }) => (on_success, on_failure),
-                None => old.map_or((None, None), |old| (old.on_success.clone(), old.on_failure.clone())),
-            };
+            let EventInvokeSettings { maximum_retry_attempts, maximum_event_age, on_success, on_failure } =
+                settings;
             let config = EventInvokeConfig {
                 maximum_retry_attempts: maximum_retry_attempts
                     .or(old.and_then(|old| old.maximum_retry_attempts)),
                 maximum_event_age: maximum_event_age.or(old.and_then(|old| old.maximum_event_age)),
-                on_success,
-                on_failure,
+                on_success: on_success.unwrap_or_else(|| old.and_then(|old| old.on_success.clone())),
+                on_failure: on_failure.unwrap_or_else(|| old.and_then(|old| old.on_failure.clone())),
                 last_modified: registry.0.clock.now(),
             };
             let mut batch = registry.batch(&entry)?;
@@ -171,16 +164,17 @@ impl FunctionRegistry {
         &self,
         entry: &Entry,
         qualifier: &Qualifier,
-        destinations: &Destinations,
+        settings: &EventInvokeSettings,
     ) -> Result<(), FunctionError> {
-        let Destinations { on_success, on_failure } = destinations;
+        let on_success = settings.on_success.as_ref().and_then(Option::as_ref);
+        let on_failure = settings.on_failure.as_ref().and_then(Option::as_ref);
         let of_whom = on_success.iter().map(|it| (it, Taker::OnSuccess));
         for (destination, taker) in of_whom.chain(on_failure.iter().map(|it| (it, Taker::OnFailure))) {
             if !taker.may_be(destination) {
                 let told = format!(
                     "The provided destination config DestinationConfig(onSuccess={}, onFailure={}) is invalid.",
-                    shown("OnSuccess", on_success.as_ref()),
-                    shown("OnFailure", on_failure.as_ref()),
+                    shown("OnSuccess", on_success),
+                    shown("OnFailure", on_failure),
                 );
                 return Err(InvalidField::new("destination_config", told).into());
             }

@@ -376,11 +376,16 @@ impl FunctionRegistry {
         Ok(())
     }
 
-    /// The layer versions that a function is to have.
+    /// The layer versions that a function of an account is to have.
     ///
     /// # Errors
-    /// One of them is not there or elsewhere; there are too many, or two of one layer.
-    pub(super) fn layers_of(&self, arns: &[LayerVersionArn]) -> Result<Vec<LayerReference>, FunctionError> {
+    /// One of them is not there or elsewhere, or is another account's that does not allow it; there are too many, or two of
+    /// one layer.
+    pub(super) fn layers_of(
+        &self,
+        account: AccountId,
+        arns: &[LayerVersionArn],
+    ) -> Result<Vec<LayerReference>, FunctionError> {
         let refuse = |message: String| Err(InvalidField::new("layers", message).into());
         if arns.len() > MAX_LAYERS {
             return refuse(format!("Cannot reference more than {MAX_LAYERS} layers."));
@@ -399,6 +404,11 @@ impl FunctionRegistry {
                     "Two different versions of the same layer are not allowed to be referenced in the same function. \
                      {other} and {arn} are versions of the same layer."
                 ));
+            }
+            let is_allowed =
+                || index.layers.policies.get(arn).is_some_and(|policy| policy.lets_use_layer(account));
+            if arn.layer.account != account && !is_allowed() {
+                return Err(FunctionError::LayerDenied { account, arn: arn.clone() });
             }
             let Some(version) = index.layers.get(arn) else {
                 return refuse(format!("Layer version {arn} does not exist."));

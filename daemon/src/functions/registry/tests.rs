@@ -19,7 +19,7 @@ use super::*;
 use crate::{
     clock::{Clock as _, FixedClock},
     functions::{
-        CompatibleRuntime, CreateAlias, Description, Destinations, ErrorKind, EventInvokeConfig,
+        Action, CompatibleRuntime, CreateAlias, Description, Destination, ErrorKind, EventInvokeConfig,
         EventInvokeSettings, LayerVersion, LayerVersionArn, PackageError, PackageLimits, Policy,
         PublishLayer, Routing, Settings, Statement, Tags, UpdateAlias, UpdateConfiguration,
     },
@@ -1045,7 +1045,8 @@ async fn events_are_configured_for_each_qualifier() {
         assert_eq!(told, "The function doesn't exist.");
     }
     let to = |text: &str| EventInvokeSettings {
-        destinations: Some(Destinations { on_success: Some(text.parse().unwrap()), on_failure: None }),
+        on_success: Some(Some(text.parse().unwrap())),
+        on_failure: Some(None),
         ..EventInvokeSettings::default()
     };
     let own = format!("{arn}:hello");
@@ -1063,6 +1064,19 @@ async fn events_are_configured_for_each_qualifier() {
     ] {
         assert_eq!(set("hello", to(&destination), Unsaid::Reset).await.unwrap_err().to_string(), told);
     }
+    let (first, second) = (format!("{arn}:first"), format!("{arn}:second"));
+    for name in ["first", "second"] {
+        world.create(name, &archive(name)).await.unwrap();
+    }
+    set("hello", to(&first), Unsaid::Kept).await.unwrap();
+    let on_failure = Some(Some(second.parse().unwrap()));
+    let beside = EventInvokeSettings { on_failure, ..EventInvokeSettings::default() };
+    let both = set("hello", beside, Unsaid::Kept).await.unwrap().0;
+    let told = |destination: &Option<Destination>| destination.as_ref().map(ToString::to_string);
+    assert_eq!((told(&both.on_success), told(&both.on_failure)), (Some(first), Some(second.clone())));
+    let nowhere = EventInvokeSettings { on_success: Some(None), ..EventInvokeSettings::default() };
+    let one = set("hello", nowhere, Unsaid::Kept).await.unwrap().0;
+    assert_eq!((told(&one.on_success), told(&one.on_failure)), (None, Some(second)));
     let world = world.reopened().await;
     assert_eq!(
         world.registry.list_event_invoke_configs(&reference("hello"), None, 0).unwrap().items.len(),
@@ -1236,6 +1250,43 @@ async fn who_may_use_a_layer_version_is_in_its_policy() {
         world.registry.layer_policy(&missing).unwrap_err().to_string(),
         "Layer version arn:aws:lambda:us-east-1:000000000000:layer:tools:9 does not exist."
     );
+}
+
+#[tokio::test]
+async fn another_accounts_layer_is_had_only_if_its_policy_allows_it() {
+    let world = World::new().await;
+    let arn = publish_layer(&world, "tools", "layer").await.unwrap().arn.clone();
+    let other: AccountId = "111111111111".parse().unwrap();
+    let registry = world.registry.of(other);
+    let create = async |name: &str, arn: &LayerVersionArn| {
+        let code = world.upload(&archive(name)).await;
+        registry.create(CreateFunction { layers: vec![arn.clone()], ..function(name) }, code).await
+    };
+    let told = format!(
+        "User: arn:aws:iam::111111111111:root is not authorized to perform: lambda:GetLayerVersion on resource: {arn} \
+         because no resource-based policy allows the lambda:GetLayerVersion action"
+    );
+    assert_eq!(create("one", &arn).await.unwrap_err().to_string(), told);
+    let missing = arn.layer.clone().with_version(9.try_into().unwrap());
+    let refused = create("one", &missing).await.unwrap_err();
+    assert!(matches!(refused, FunctionError::LayerDenied { .. }), "what is not there is not told: {refused}");
+
+    let allow = async |id: &str, principal: &str, organisation: Option<&str>| {
+        let mut add = permission(id);
+        add.statement.action = Action::of_layer(Action::GET_LAYER_VERSION).unwrap();
+        add.statement.principal = principal.parse().unwrap();
+        add.statement.organisation = organisation.map(|organisation| organisation.parse().unwrap());
+        world.registry.add_layer_permission(arn.clone(), add).await.unwrap();
+    };
+    allow("others", "222222222222", None).await;
+    allow("organisation", "*", Some("o-1234567890")).await;
+    assert_eq!(create("one", &arn).await.unwrap_err().to_string(), told);
+    allow("this-one", "111111111111", None).await;
+    assert_eq!(create("one", &arn).await.unwrap().latest.layers[0].arn, arn);
+    world.registry.remove_layer_permission(arn.clone(), "this-one".parse().unwrap(), None).await.unwrap();
+    assert_eq!(create("two", &arn).await.unwrap_err().to_string(), told);
+    let kept = registry.resolve(&reference("one"), None).unwrap();
+    assert_eq!(kept.layers[0].arn, arn, "what a function has it keeps");
 }
 
 #[tokio::test]

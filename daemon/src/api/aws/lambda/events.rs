@@ -12,9 +12,7 @@ use crate::{
         answer::{Answer, empty, json},
         error::AwsError,
     },
-    functions::{
-        Destination, Destinations, EventInvokeConfig, EventInvokeSettings, FunctionArn, Qualifier, Unsaid,
-    },
+    functions::{Destination, EventInvokeConfig, EventInvokeSettings, FunctionArn, Qualifier, Unsaid},
 };
 
 /// MaxItems of the list.
@@ -103,14 +101,17 @@ async fn set(lambda: &Lambda, call: Call, unsaid: Unsaid, operation: &str) -> Re
         let text = input.unwrap_or_default().destination.unwrap_or_default();
         checks.take(Destination::parse(&text, member)).flatten()
     };
-    let destinations = input.destination_config.map(|config| Destinations {
-        on_success: destination(config.on_success, "destinationConfig.onSuccess.destination"),
-        on_failure: destination(config.on_failure, "destinationConfig.onFailure.destination"),
+    // Whoever says something of destinations says all of it.
+    let (on_success, on_failure) = input.destination_config.map_or((None, None), |config| {
+        let on_success = destination(config.on_success, "destinationConfig.onSuccess.destination");
+        let on_failure = destination(config.on_failure, "destinationConfig.onFailure.destination");
+        (Some(on_success), Some(on_failure))
     });
     let settings = EventInvokeSettings {
         maximum_retry_attempts: checks.number("maximumRetryAttempts", input.maximum_retry_attempts),
         maximum_event_age: checks.number("maximumEventAgeInSeconds", input.maximum_event_age_in_seconds),
-        destinations,
+        on_success,
+        on_failure,
     };
     let reference = checks.finish_with(reference)?;
     let registry = lambda.functions(&call);

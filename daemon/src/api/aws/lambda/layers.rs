@@ -185,16 +185,9 @@ pub(super) async fn get_by_arn(lambda: &Lambda, call: Call) -> Result<Answer, Aw
 /// What lists of layers are cut down to.
 fn filters(call: &Call, checks: &mut Checks) -> (Option<CompatibleRuntime>, Option<Architecture>) {
     let runtime = checks.optional(call.parameter("CompatibleRuntime"));
-    let architecture = call.parameter("CompatibleArchitecture").and_then(|word| {
-        checks.take(word.parse::<Architecture>().map_err(|_| {
-            InvalidField::constraint(
-                "compatible_architecture",
-                "compatibleArchitecture",
-                word,
-                "Member must satisfy enum value set: [x86_64, arm64]",
-            )
-        }))
-    });
+    let architecture = call
+        .parameter("CompatibleArchitecture")
+        .and_then(|word| checks.take(Architecture::of_layers_looked_for(word)));
     (runtime, architecture)
 }
 
@@ -270,17 +263,7 @@ pub(super) async fn add_permission(lambda: &Lambda, call: Call) -> Result<Answer
         }
     }
     let id = checks.optional(input.statement_id.as_deref());
-    let action = input.action.as_deref().and_then(|action| {
-        if action == Action::GET_LAYER_VERSION {
-            return checks.parse::<Action>(action);
-        }
-        checks.refuse(
-            "action",
-            action,
-            &format!("Member must satisfy regular expression pattern: {}", Action::GET_LAYER_VERSION),
-        );
-        None
-    });
+    let action = input.action.as_deref().and_then(|action| checks.take(Action::of_layer(action)));
     let principal = checks.optional(input.principal.as_deref());
     let organisation = checks.optional(input.organization_id.as_deref());
     let ((id, action), principal) = checks.finish_with(id.zip(action).zip(principal))?;

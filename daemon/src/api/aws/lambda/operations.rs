@@ -82,7 +82,7 @@ macro_rules! served {
 /// Lambda's operations in the order of their names, those first that a query tells from another.
 #[rustfmt::skip]
 pub(super) static OPERATIONS: &[Operation] = &[
-    Operation { query: Some("find=LayerVersion"), ..served!("GetLayerVersionByArn", "GET", "/2018-10-31/layers", Yes, SMALL_BODY, layers::get_by_arn) },
+    Operation { query: Some("find=LayerVersion"), ..served!("GetLayerVersionByArn", "GET", "/2018-10-31/layers", Partly, SMALL_BODY, layers::get_by_arn) },
     Operation { query: Some("List=ALL"), ..served!("ListProvisionedConcurrencyConfigs", "GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", Yes, SMALL_BODY, provisioned::list) },
     served!("AddLayerVersionPermission", "POST", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", Yes, SMALL_BODY, layers::add_permission),
     served!("AddPermission", "POST", "/2015-03-31/functions/{FunctionName}/policy", Partly, SMALL_BODY, permissions::add),
@@ -122,7 +122,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     served!("GetFunctionRecursionConfig", "GET", "/2024-08-31/functions/{FunctionName}/recursion-config", Yes, SMALL_BODY, account::get_recursion),
     missing("GetFunctionScalingConfig", "GET", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
     served!("GetFunctionUrlConfig", "GET", "/2021-10-31/functions/{FunctionName}/url", Yes, SMALL_BODY, urls::get),
-    served!("GetLayerVersion", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", Yes, SMALL_BODY, layers::get),
+    served!("GetLayerVersion", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", Partly, SMALL_BODY, layers::get),
     served!("GetLayerVersionPolicy", "GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", Yes, SMALL_BODY, layers::get_policy),
     served!("GetPolicy", "GET", "/2015-03-31/functions/{FunctionName}/policy", Yes, SMALL_BODY, permissions::get),
     served!("GetProvisionedConcurrencyConfig", "GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", Yes, SMALL_BODY, provisioned::get),

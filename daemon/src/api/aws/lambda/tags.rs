@@ -15,8 +15,8 @@ use crate::{
         answer::{Answer, empty, json},
         error::AwsError,
     },
-    events::mapping::{MappingError, MappingId},
-    functions::{CodeSigningArn, FunctionArn, FunctionReference, Tags},
+    events::{TagKeepers, Tagged, mapping::MappingError},
+    functions::{FunctionReference, FunctionRegistry, Tags},
 };
 
 /// The model's pattern for what can have tags.
@@ -25,11 +25,9 @@ const TAGGABLE: &str = r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-is
 /// Characters of such an ARN. Source: the model.
 const TAGGABLE_MAX: usize = 256;
 
-/// What can have tags here.
-enum Tagged {
-    Function(FunctionArn),
-    CodeSigning(CodeSigningArn),
-    Mapping(MappingId),
+/// Who keeps tags, as the caller's account sees them.
+fn keepers<'a>(lambda: &'a Lambda, functions: &'a FunctionRegistry) -> TagKeepers<'a> {
+    TagKeepers { functions, mappings: &lambda.mappings }
 }
 
 /// What the path is the ARN of.
@@ -51,18 +49,16 @@ fn tagged(lambda: &Lambda, call: &Call, mut checks: Checks, operation: &str) -> 
     }
     checks.finish()?;
     let registry = lambda.functions(call);
-    if let Ok(arn) = text.parse::<CodeSigningArn>() {
-        return match arn.account == call.identity.account {
-            true => Ok(Tagged::CodeSigning(arn)),
-            false => Err(denied(registry.region(), call, operation, &arn)),
-        };
-    }
-    if let Some((_, id)) = text.split_once(":event-source-mapping:") {
-        return match lambda.mappings.get(call.identity.account, id.parse()?) {
-            Ok(mapping) if mapping.arn() == text => Ok(Tagged::Mapping(mapping.id)),
-            Ok(_) | Err(MappingError::NotFound) => Err(not_found("Event source mapping", text)),
-            Err(error) => Err(error.into()),
-        };
+    let found = match keepers(lambda, &registry).by_arn(text, call.identity.account) {
+        Err(MappingError::NotFound) => return Err(not_found("Event source mapping", text)),
+        found => found?,
+    };
+    match found {
+        Some(Tagged::CodeSigning(arn)) if arn.account != call.identity.account => {
+            return Err(denied(registry.region(), call, operation, &arn));
+        }
+        Some(tagged) => return Ok(tagged),
+        None => {}
     }
     // There are none here to have any.
     if text.contains(":capacity-provider:") {
@@ -89,11 +85,8 @@ pub(super) async fn list(lambda: &Lambda, call: Call) -> Result<Answer, AwsError
         tags: BTreeMap<&'a str, &'a str>,
     }
     let registry = lambda.functions(&call);
-    let tags = match tagged(lambda, &call, Checks::default(), "ListTags")? {
-        Tagged::Function(arn) => registry.tags(&arn)?,
-        Tagged::CodeSigning(arn) => registry.code_signing(&arn)?.tags.clone(),
-        Tagged::Mapping(id) => lambda.mappings.get(call.identity.account, id)?.tags.clone(),
-    };
+    let tagged = tagged(lambda, &call, Checks::default(), "ListTags")?;
+    let tags = keepers(lambda, &registry).tags(&tagged)?;
     json(StatusCode::OK, &Output { tags: tags.iter().collect() })
 }
 
@@ -111,11 +104,7 @@ pub(super) async fn tag(lambda: &Lambda, call: Call) -> Result<Answer, AwsError>
     }
     let tagged = tagged(lambda, &call, checks, "TagResource")?;
     let (registry, tags) = (lambda.functions(&call), Tags::try_from(input.tags.unwrap_or_default())?);
-    match tagged {
-        Tagged::Function(arn) => registry.tag(&arn, tags).await?,
-        Tagged::CodeSigning(arn) => registry.tag_code_signing(&arn, |old| old.with(tags)).await?,
-        Tagged::Mapping(id) => lambda.mappings.tag(call.identity.account, id, tags).await?,
-    }
+    keepers(lambda, &registry).tag(&tagged, tags).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -127,12 +116,7 @@ pub(super) async fn untag(lambda: &Lambda, call: Call) -> Result<Answer, AwsErro
         checks.missing("tagKeys");
     }
     let registry = lambda.functions(&call);
-    match tagged(lambda, &call, checks, "UntagResource")? {
-        Tagged::Function(arn) => registry.untag(&arn, keys).await?,
-        Tagged::CodeSigning(arn) => {
-            registry.tag_code_signing(&arn, move |old| Ok(old.without(&keys))).await?;
-        }
-        Tagged::Mapping(id) => lambda.mappings.untag(call.identity.account, id, keys).await?,
-    }
+    let tagged = tagged(lambda, &call, checks, "UntagResource")?;
+    keepers(lambda, &registry).untag(&tagged, keys).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }

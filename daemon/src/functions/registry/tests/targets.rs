@@ -1,7 +1,7 @@
 //! What may be named to take results.
 
 use super::*;
-use crate::functions::{Destinations, EventInvokeSettings, UpdateConfiguration};
+use crate::functions::{EventInvokeSettings, UpdateConfiguration};
 
 const MISSING: &str =
     "Nothing can be sent to arn:aws:s3:::bucket: the setting s3_endpoint of thawd is missing.";
@@ -12,15 +12,16 @@ fn arn(service: &str, name: &str) -> String {
 
 impl World {
     async fn on_success(&self, target: &str) -> Result<(), String> {
-        self.destinations(Destinations { on_success: Some(target.parse().unwrap()), on_failure: None }).await
+        let on_success = Some(Some(target.parse().unwrap()));
+        self.destinations(EventInvokeSettings { on_success, ..EventInvokeSettings::default() }).await
     }
 
     async fn on_failure(&self, target: &str) -> Result<(), String> {
-        self.destinations(Destinations { on_success: None, on_failure: Some(target.parse().unwrap()) }).await
+        let on_failure = Some(Some(target.parse().unwrap()));
+        self.destinations(EventInvokeSettings { on_failure, ..EventInvokeSettings::default() }).await
     }
 
-    async fn destinations(&self, destinations: Destinations) -> Result<(), String> {
-        let settings = EventInvokeSettings { destinations: Some(destinations), ..Default::default() };
+    async fn destinations(&self, settings: EventInvokeSettings) -> Result<(), String> {
         let name = reference("hello");
         let set = self.registry.set_event_invoke_config(&name, None, settings, Unsaid::Reset);
         set.await.map(drop).map_err(|error| error.to_string())
