@@ -280,8 +280,6 @@ pub enum ErrorKind {
     Validation,
     /// A value means nothing here.
     InvalidParameterValue,
-    /// What was named is another account's, which does not let this one have it.
-    AccessDenied,
     /// What was named is not there.
     ResourceNotFound,
     /// Nothing is provisioned of what was named.

@@ -191,7 +191,6 @@ impl From<FunctionError> for AwsError {
             ErrorKind::CodeVerificationFailed => {
                 Self::new("CodeVerificationFailedException", error.to_string())
             }
-            ErrorKind::AccessDenied => Self::new("AccessDeniedException", error.to_string()),
             ErrorKind::RequestTooLarge => too_large(&error),
             ErrorKind::Unavailable => Self::new("ServiceUnavailableException", error.to_string()),
             ErrorKind::Internal => Self::internal(&error),

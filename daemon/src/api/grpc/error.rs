@@ -130,7 +130,6 @@ impl From<FunctionError> for Refusal {
             ErrorKind::CodeVerificationFailed => {
                 status(Code::FailedPrecondition, "CODE_VERIFICATION_FAILED", message)
             }
-            ErrorKind::AccessDenied => status(Code::PermissionDenied, "ACCESS_DENIED", message),
             ErrorKind::RequestTooLarge | ErrorKind::Unavailable | ErrorKind::Internal => match error {
                 FunctionError::Package(error) => return error.into(),
                 FunctionError::Store(error) => return error.into(),
