@@ -25,8 +25,13 @@ const DEFAULTS: [(&str, &str); 6] = [
     ("HOME", "/tmp"),
 ];
 
-/// One more where the image has a runtime.
-const OF_RUNTIMES: (&str, &str) = ("PYTHONPATH", "/var/runtime");
+/// More where the image has a runtime.
+const OF_RUNTIMES: [(&str, &str); 2] = [
+    ("PYTHONPATH", "/var/runtime"),
+    // Python sets it by itself where there is no locale of LANG's name, as on Lambda. So it is there in any case, also in a
+    // process that was started before it got its function.
+    ("LC_CTYPE", "C.UTF-8"),
+];
 
 /// What interpreters, their libraries and the dynamic linker read once, when a process starts: names, or beginnings of
 /// names. A function that sets one of these to something else gets a new process.
@@ -53,7 +58,7 @@ const READ_AT_START: [&str; 18] = [
 
 /// What a sandbox of an image starts with before it has a function.
 pub(super) fn base(image: &RuntimeImage) -> BTreeMap<String, String> {
-    let of_runtime = image.bootstrap.is_none().then_some(&OF_RUNTIMES);
+    let of_runtime = image.bootstrap.is_none().then_some(&OF_RUNTIMES).into_iter().flatten();
     let defaults = DEFAULTS.iter().chain(of_runtime);
     let mut environment: BTreeMap<String, String> = image.environment.iter().cloned().collect();
     environment.extend(defaults.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
