@@ -221,7 +221,9 @@ async fn a_record_that_is_older_than_it_may_be_is_given_up_untried() {
         eventually("the destination is told", async || printed(&fed.world, &told, "told").await.pop()).await;
     let record: Value = serde_json::from_str(&record).unwrap();
     assert_eq!(record["requestContext"]["condition"], "RecordAgeExceeded");
-    assert_eq!(record["requestContext"]["approximateInvokeCount"], 0);
+    assert_eq!(record["requestContext"]["approximateInvokeCount"], 1, "the call that it was too old for");
+    assert_eq!(record["requestContext"]["requestId"].as_str().map(str::len), Some(36));
+    assert!(record.get("responseContext").is_none(), "nobody has answered: {record}");
     assert_eq!(record["RedisStreamBatchInfo"]["startSequenceNumber"], *old);
     assert_eq!(record["RedisStreamBatchInfo"]["endSequenceNumber"], *old);
     assert_eq!(record["RedisStreamBatchInfo"]["approximateArrivalOfFirstRecord"], "1970-01-01T00:00:01Z");

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset, format_description::BorrowedFormatItem, macros::format_description};
+use uuid::Uuid;
 
 use super::{
     call::{self, Told},
@@ -51,21 +52,26 @@ pub(super) fn told(
     now: OffsetDateTime,
 ) -> Value {
     let arrival = |record: Option<&Record>| record.and_then(|record| record.arrived).map(stamp);
+    // The call that records were too old for counts, and there is no answer to it.
+    let is_too_old = condition == Condition::RecordAgeExceeded;
+    let request_id = last.map_or_else(|| Uuid::new_v4().to_string(), |last| last.request_id.clone());
     let mut told = json!({
         "requestContext": {
-            "requestId": last.map(|last| last.request_id.as_str()),
+            "requestId": request_id,
             "functionArn": mapping.function.to_string(),
             "condition": condition.as_str(),
-            "approximateInvokeCount": tries,
-        },
-        "responseContext": {
-            "statusCode": 200,
-            "executedVersion": last.and_then(|last| last.executed_version.as_deref()),
-            "functionError": last.and_then(|last| last.function_error),
+            "approximateInvokeCount": tries.saturating_add(is_too_old.into()),
         },
         "version": "1.0",
         "timestamp": stamp(now),
     });
+    if !is_too_old {
+        told["responseContext"] = json!({
+            "statusCode": 200,
+            "executedVersion": last.and_then(|last| last.executed_version.as_deref()),
+            "functionError": last.and_then(|last| last.function_error),
+        });
+    }
     told[batch_info] = json!({
         "shardId": "0",
         "startSequenceNumber": records.first().map(|record| record.id.as_str()),
