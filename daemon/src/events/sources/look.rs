@@ -25,32 +25,26 @@ impl Sources for Endpoints {
         function_timeout: u32,
     ) -> Pin<Box<dyn Future<Output = Result<(), MappingError>> + Send + 'a>> {
         Box::pin(async move {
-            let aws = &self.aws;
-            match source.kind() {
-                SourceKind::Sqs | SourceKind::SqsFifo => match &aws.sqs {
-                    Some(endpoint) => {
-                        let mut queue = Queue::new(endpoint, source)
-                            .map_err(|error| silent(source, error.to_string()))?;
-                        let visibility = answer(source, queue.visibility_timeout()).await?;
-                        check_queue(visibility, function_timeout).map_err(Into::into)
-                    }
-                    None => Ok(()),
-                },
-                SourceKind::Kinesis => match &aws.kinesis {
-                    Some(endpoint) => {
-                        check_stream(source, answer(source, kinesis::is_there(endpoint, source)).await?)
-                    }
-                    None => Ok(()),
-                },
-                SourceKind::DynamoDb => match &aws.dynamodb {
-                    Some(endpoint) => {
-                        check_stream(source, answer(source, dynamodb::is_there(endpoint, source)).await?)
-                    }
-                    None => Ok(()),
-                },
+            let (kind, aws) = (source.kind(), &self.aws);
+            let endpoint = match kind {
+                SourceKind::Sqs | SourceKind::SqsFifo => &aws.sqs,
+                SourceKind::Kinesis => &aws.kinesis,
+                SourceKind::DynamoDb => &aws.dynamodb,
                 // A mapping waits for these.
-                SourceKind::Redis | SourceKind::Nats => Ok(()),
-            }
+                SourceKind::Redis | SourceKind::Nats => return Ok(()),
+            };
+            let Some(endpoint) = endpoint else { return Ok(()) };
+            let is_there = match kind {
+                SourceKind::Kinesis => answer(source, kinesis::is_there(endpoint, source)).await?,
+                SourceKind::DynamoDb => answer(source, dynamodb::is_there(endpoint, source)).await?,
+                _ => {
+                    let mut queue =
+                        Queue::new(endpoint, source).map_err(|error| silent(source, error.to_string()))?;
+                    let visibility = answer(source, queue.visibility_timeout()).await?;
+                    return check_queue(visibility, function_timeout).map_err(Into::into);
+                }
+            };
+            check_stream(source, is_there)
         })
     }
 }
