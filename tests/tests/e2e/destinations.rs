@@ -9,6 +9,7 @@ use thaw_tests::{
 
 use crate::{
     aws::{endpoint, script},
+    cli::thaw,
     event_sources::printed,
     events::{configure, event, events, only, starts},
 };
@@ -129,7 +130,8 @@ async fn a_poison_event_is_tried_three_times_and_its_dead_letter_is_there_once()
     );
     assert_eq!(moto.messages(&url).await, 0, "once");
 
-    dead_letters_to(&world, &name, &arn("sns", "graveyard")).await;
+    let to_topic = ["function", "update-config", &name, "--dead-letter", &arn("sns", "graveyard")];
+    assert!(thaw(&world, &to_topic).await.ok().contains("sns"));
     let id = event(&world, &name, json!({ "how": "raise" })).await.unwrap();
     only(&world, &name, None).await;
     let notified = json_in(&message(&moto, &url).await["Body"]);
@@ -138,6 +140,8 @@ async fn a_poison_event_is_tried_three_times_and_its_dead_letter_is_there_once()
     assert_eq!(attributes["RequestID"], json!({ "Type": "String", "Value": id }));
     assert_eq!(attributes["ErrorCode"], json!({ "Type": "Number", "Value": "200" }));
     assert_eq!(moto.messages(&url).await, 0, "once");
+    let nowhere = ["function", "update-config", &name, "--no-dead-letter", "--output", "json"];
+    assert_eq!(thaw(&world, &nowhere).await.json()["DeadLetterConfig"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
