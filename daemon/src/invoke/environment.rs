@@ -1,6 +1,6 @@
 //! The environment of a sandbox: what it starts with before it has a function, and with one, but for what names it.
 //!
-//! Source: "Defined runtime environment variables" in Lambda's developer guide. Later groups win: the image's own, then
+//! Source: "Defined runtime environment variables" in Lambda's developer guide. Later groups win: the image's own (its search paths stay beside), then
 //! Lambda's defaults that a user may change, then the user's, then Lambda's that nobody may change.
 
 use std::collections::BTreeMap;
@@ -33,6 +33,12 @@ const OF_RUNTIMES: [(&str, &str); 2] = [
     ("LC_CTYPE", "C.UTF-8"),
 ];
 
+/// Of these an image's own entries come first: its entry point may be found by them alone.
+const SEARCH_PATHS: [&str; 3] = ["PATH", "LD_LIBRARY_PATH", "PYTHONPATH"];
+
+/// What Docker gives an image that says nothing of it, which is nobody's wish. Source: moby, `system.DefaultPathEnv`.
+const DOCKERS_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// What interpreters, their libraries and the dynamic linker read once, when a process starts: names, or beginnings of
 /// names. A function that sets one of these to something else gets a new process.
 const READ_AT_START: [&str; 18] = [
@@ -61,10 +67,22 @@ pub(super) fn base(image: &RuntimeImage) -> BTreeMap<String, String> {
     let of_runtime = image.bootstrap.is_none().then_some(&OF_RUNTIMES).into_iter().flatten();
     let defaults = DEFAULTS.iter().chain(of_runtime);
     let mut environment: BTreeMap<String, String> = image.environment.iter().cloned().collect();
-    environment.extend(defaults.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    for (name, lambdas) in defaults {
+        let of_image = environment.get(*name).filter(|_| SEARCH_PATHS.contains(name));
+        let value = of_image.map_or_else(|| (*lambdas).to_owned(), |path| path_of(path, lambdas));
+        environment.insert((*name).to_owned(), value);
+    }
     // The official clients read it when they are imported. It is the same in every sandbox.
     environment.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), runtime_api::ADDRESS.to_owned());
     environment
+}
+
+/// A search path: what the image has put on it, then Lambda's.
+fn path_of(image: &str, lambdas: &str) -> String {
+    let is_known =
+        |entry: &&str| lambdas.split(':').chain(DOCKERS_PATH.split(':')).any(|known| known == *entry);
+    let of_image = image.split(':').filter(|entry| !entry.is_empty() && !is_known(entry));
+    of_image.chain([lambdas]).collect::<Vec<_>>().join(":")
 }
 
 /// Whether a process that was started with `base` can go on as one with `environment`.
@@ -135,9 +153,13 @@ mod tests {
         RuntimeImage {
             id: "sha256:1".to_owned(),
             entrypoint: Vec::new(),
-            environment: [("PYTHON_VERSION", "3"), ("PATH", "/usr/sbin"), ("LANG", "C.UTF-8")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
+            environment: [
+                ("PYTHON_VERSION", "3"),
+                ("PATH", "/opt/venv/bin:/usr/sbin:/usr/bin::/bin"),
+                ("LANG", "C.UTF-8"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
             prestart: None,
             bootstrap,
         }
@@ -153,6 +175,7 @@ mod tests {
     fn what_lambda_defines_wins_over_the_image() {
         let base = base(&image(None));
         assert!(base["PATH"].ends_with(":/opt/bin"), "what layers bring is found: {base:?}");
+        assert!(base["PATH"].starts_with("/opt/venv/bin:/var/lang/bin:"), "and what the image has: {base:?}");
         assert_eq!((&*base["LANG"], &*base["PYTHON_VERSION"]), ("en_US.UTF-8", "3"));
     }
 
