@@ -27,6 +27,7 @@ use thaw_daemon::{
     sandbox::{Engine, Host, HostParts, Pool, ReadyLimits, SandboxSettings, cgroup::CgroupHost},
     store::{Store, StoreOptions},
     telemetry,
+    web_client::WebClient,
 };
 use thaw_kernel::disk::DiskTemplates;
 use tokio::signal::unix::{SignalKind, signal};
@@ -359,11 +360,14 @@ fn aws_endpoints(config: &Config) -> anyhow::Result<AwsEndpoints> {
         };
         Ok::<_, anyhow::Error>(Some(AwsEndpoint::new(url.clone(), credentials)))
     };
+    let web = WebClient::new();
+    let s3 = endpoint(&config.s3_endpoint, &config.s3_credentials)?;
     Ok(AwsEndpoints {
         sqs: endpoint(&config.sqs_endpoint, &config.sqs_credentials)?,
         sns: endpoint(&config.sns_endpoint, &config.sns_credentials)?,
-        s3: endpoint(&config.s3_endpoint, &config.s3_credentials)?.map(S3Client::new),
+        s3: s3.map(|endpoint| S3Client::new(endpoint, web.clone())),
         kinesis: endpoint(&config.kinesis_endpoint, &config.kinesis_credentials)?,
         dynamodb: endpoint(&config.dynamodb_endpoint, &config.dynamodb_credentials)?,
+        web,
     })
 }

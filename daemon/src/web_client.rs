@@ -62,11 +62,9 @@ impl WebClient {
     /// Makes a request. The body of the answer is its beginning, if it has any.
     ///
     /// # Errors
-    /// There is no answer within half a minute.
+    /// No answer begins within half a minute.
     pub async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Unreachable> {
-        let address = request.uri().clone();
-        let called = async { Ok(beginning(self.send(request).await?).await) };
-        tokio::time::timeout(PATIENCE, called).await.map_err(|_| late(&address))?
+        Ok(beginning(self.open(request).await?).await)
     }
 
     /// Makes a request whose answer's body may be long: it is still to be read, with whatever patience fits it.

@@ -13,7 +13,10 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::{SdkConfig, region::Region, sdk_config::SharedCredentialsProvider};
 
 pub use self::s3::{ObjectRequest, S3Client, S3Error};
-use crate::identity::{AccountId, Credentials};
+use crate::{
+    identity::{AccountId, Credentials},
+    web_client::WebClient,
+};
 
 /// How long a service may take to answer, beyond what it is told to wait.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,6 +33,8 @@ pub struct AwsEndpoint {
 /// The services, as far as settings say where they are.
 #[derive(Clone, Debug, Default)]
 pub struct AwsEndpoints {
+    /// What calls those that no client of AWS's is needed for, and endpoints that are no service of AWS.
+    pub web: WebClient,
     /// Queues.
     pub sqs: Option<AwsEndpoint>,
     /// Topics.

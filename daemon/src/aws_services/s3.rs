@@ -91,8 +91,8 @@ pub enum S3Error {
 impl S3Client {
     /// A client of S3 at this endpoint.
     #[must_use]
-    pub fn new(endpoint: AwsEndpoint) -> Self {
-        Self { endpoint, web: WebClient::new() }
+    pub fn new(endpoint: AwsEndpoint, web: WebClient) -> Self {
+        Self { endpoint, web }
     }
 
     /// Writes an object of JSON.

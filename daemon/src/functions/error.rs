@@ -356,7 +356,9 @@ impl FunctionError {
                     ErrorKind::InvalidParameterValue
                 }
                 FetchError::NoCredential { .. } | FetchError::Denied { .. } => ErrorKind::AccessDenied,
-                FetchError::Failed { .. } | FetchError::Silent { .. } => ErrorKind::Unavailable,
+                FetchError::Failed { .. } | FetchError::Silent { .. } | FetchError::Busy => {
+                    ErrorKind::Unavailable
+                }
             },
             Self::Store(StoreError::BlobTooLarge { .. }) => ErrorKind::RequestTooLarge,
             Self::Store(StoreError::Closed) | Self::Interrupted => ErrorKind::Unavailable,

@@ -16,7 +16,8 @@ impl PackageLimits {
     /// Bytes of the largest archive that may be looked at, wherever it is from: one that compresses nothing.
     #[must_use]
     pub fn largest_archive(&self) -> u64 {
-        self.max_zip_bytes.max(self.max_unpacked_bytes.saturating_add(MAX_FRAME_BYTES))
+        self.max_zip_bytes
+            .max(self.max_unpacked_bytes.saturating_add(self.max_entries.saturating_mul(FRAME_BYTES)))
     }
 }
 
@@ -26,8 +27,8 @@ impl Default for PackageLimits {
     }
 }
 
-/// Bytes of an archive beside the files' content, where nothing of that is compressed: some 200 an entry for 20,000.
-const MAX_FRAME_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes that an archive has for each entry beside the file's content: its path twice, and what else its two heads may hold.
+const FRAME_BYTES: u64 = 2 * MAX_PATH_BYTES as u64 + 256;
 
 /// Bytes of a path within a package. With the /var/task before it, far from the kernel's 4,096.
 pub(super) const MAX_PATH_BYTES: usize = 1024;

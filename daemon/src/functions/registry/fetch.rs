@@ -22,8 +22,11 @@ use crate::{
 /// Packages that are fetched at the same time. Each takes the disk; others wait.
 pub(super) const MAX_FETCHING: usize = 4;
 
-/// How long a package may take, with its turn: the largest at a megabyte a second.
+/// How long a package may take: the largest at a megabyte a second.
 const LONGEST: Duration = Duration::from_secs(300);
+
+/// How long one waits for its turn.
+const TURN: Duration = Duration::from_secs(60);
 
 /// How long S3 may take between two pieces of it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -86,6 +89,10 @@ pub enum FetchError {
         message: String,
     },
 
+    /// Others are being fetched, and took too long.
+    #[error("Too many packages are being fetched from S3 at the moment. Send the request again later.")]
+    Busy,
+
     /// S3 was not reached, or the object broke off.
     #[error("Error occurred while GetObject. S3, where the setting s3_endpoint of thawd says it is, {why}")]
     Silent {
@@ -108,11 +115,10 @@ impl FunctionRegistry {
     /// S3 refuses, does not answer or breaks off; the object is too large for a package, or empty; the disk fails.
     pub async fn fetch(&self, object: &S3Object) -> Result<UploadedCode, FunctionError> {
         let s3 = self.0.options.s3.as_ref().ok_or(FetchError::NoSetting)?;
-        let fetched = async {
-            // Never closed, so an error can only mean that the daemon ends.
-            let _permit = self.0.fetching.acquire().await.map_err(|_| FunctionError::Interrupted)?;
-            self.fetch_from(s3, object).await
-        };
+        let turn = timeout(TURN, self.0.fetching.acquire()).await.map_err(|_| FetchError::Busy)?;
+        // Never closed, so an error can only mean that the daemon ends.
+        let _turn = turn.map_err(|_| FunctionError::Interrupted)?;
+        let fetched = self.fetch_from(s3, object);
         timeout(LONGEST, fetched).await.unwrap_or_else(|_| Err(silent("took too long").into()))
     }
 

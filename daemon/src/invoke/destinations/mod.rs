@@ -101,7 +101,7 @@ impl Destinations {
         Self {
             logs,
             clock,
-            client: WebClient::new(),
+            client: services.web.clone(),
             http_hosts,
             queues: Queues::new(services.sqs.clone()),
             sns: services.sns.clone(),

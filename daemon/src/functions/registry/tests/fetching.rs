@@ -6,8 +6,8 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::*;
-use crate::{aws_services::AwsEndpoint, functions::S3Object, identity::Credentials};
+use super::{super::fetch::MAX_FETCHING, *};
+use crate::{aws_services::AwsEndpoint, functions::S3Object, identity::Credentials, web_client::WebClient};
 
 /// A server that gives one answer to one request, and ends the connection. What it was asked.
 async fn server(answer: impl Into<Vec<u8>>) -> (String, JoinHandle<String>) {
@@ -39,7 +39,10 @@ impl World {
         let Self { registry, store, clock, directory } = self;
         let packages = registry.packages().clone();
         registry.close().await;
-        let s3 = Some(S3Client::new(AwsEndpoint::new(url.to_owned(), Credentials::development())));
+        let s3 = Some(S3Client::new(
+            AwsEndpoint::new(url.to_owned(), Credentials::development()),
+            WebClient::new(),
+        ));
         let options = RegistryOptions { s3, ..RegistryOptions::default() };
         let registry = FunctionRegistry::open(store.clone(), packages, clock.clone(), options).await.unwrap();
         Self { registry, store, clock, directory }
@@ -183,4 +186,16 @@ async fn without_a_server_or_a_credential_nothing_is_fetched() {
     let refusal = world.registry.of("000000000009".parse().unwrap()).fetch(&object()).await.unwrap_err();
     assert_eq!(refusal.kind(), ErrorKind::AccessDenied);
     assert!(refusal.to_string().contains("account 000000000009 has no credential"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_fetch_that_gets_no_turn_is_told_so_and_nobody_is_asked() {
+    let (url, _served) = server("").await;
+    let world = World::new().await.with_s3(&url).await;
+    let turns = u32::try_from(MAX_FETCHING).unwrap();
+    let _turns = world.registry.0.fetching.acquire_many(turns).await.unwrap();
+    tokio::time::pause();
+    let refusal = world.registry.fetch(&object()).await.unwrap_err();
+    assert_eq!(refusal.kind(), ErrorKind::Unavailable);
+    assert!(refusal.to_string().contains("Too many packages are being fetched"), "{refusal}");
 }
