@@ -103,7 +103,7 @@ assert (dry["CodeSha256"], dry["RevisionId"]) == (digest(two), revision), dry
 assert functions.get_function_configuration(FunctionName=name)["CodeSha256"] == digest(one)
 refused("PreconditionFailedException",
         "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the "
-        "latest Revision Id", update, **here, RevisionId="00000000-0000-4000-8000-000000000000")
+        "latest Revision Id", update, S3Bucket=bucket, S3Key="not looked for", RevisionId="00000000-0000-4000-8000-000000000000")
 processor, other = ("arm64", "x86_64") if platform.machine() == "aarch64" else ("x86_64", "arm64")
 value(f"This machine runs functions for {processor} only; it can't run code for {other}.", update, **here,
       Architectures=[other])

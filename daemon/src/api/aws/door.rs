@@ -151,7 +151,7 @@ impl Door {
             None if service == Service::S3 => s3::BODY_LIMIT,
             None => SMALL_BODY,
         };
-        let (body, _permit) = match self.bodies.read(body, limit).await {
+        let (body, place) = match self.bodies.read(body, limit).await {
             Ok(read) => read,
             Err(BodyError::Broken) => {
                 return Err(AwsError::new("RequestTimeoutException", "The body did not arrive whole."));
@@ -179,9 +179,8 @@ impl Door {
         match (service, operation) {
             (Service::Lambda, Some(operation)) => {
                 let found = operation?;
-                self.lambda
-                    .serve(found, Call::new(identity, head, payload, self.doors.registry.region().clone()))
-                    .await
+                let region = self.doors.registry.region().clone();
+                self.lambda.serve(found, Call::new(identity, head, payload, place, region)).await
             }
             (Service::Logs, _) => Ok(self.logs.answer(identity.account, &head.headers, &payload).await),
             (Service::Events, _) => Ok(self.events.answer(identity.account, &head.headers, &payload).await),

@@ -59,7 +59,7 @@ impl FunctionService for Functions {
             code_signing: parse_optional("code_signing_config_arn", &first.code_signing_config_arn)?,
             publish: first.publish,
         };
-        // Everything that can be refused without the package is, before the package is taken in.
+        // Before the package is taken in, which may be large.
         self.registry.check_free(&function.name).map_err(Refusal::from)?;
         self.check_runtime(&function.settings.runtime).await?;
         let brought = (first.chunk, first.s3_object);
@@ -122,6 +122,7 @@ impl FunctionService for Functions {
         let reference = parse_reference(&first.function_name, &self.region)?;
         let revision_id = expected(&first.revision_id);
         let account = self.registry.resolve(&reference, None).map_err(Refusal::from)?.account();
+        self.registry.check_update_code(&reference, revision_id).map_err(Refusal::from)?;
         let brought = (first.chunk, first.s3_object);
         let code = receive(&self.registry.of(account), brought, stream, |message| message.chunk).await?;
         let update =

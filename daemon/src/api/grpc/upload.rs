@@ -26,11 +26,8 @@ pub(super) async fn receive<M>(
     let (first, object) = first;
     if let Some(object) = object {
         let object = parsed(&object)?;
-        let mut is_alone = first.is_empty();
-        while let Some(message) = stream.message().await? {
-            is_alone &= chunk(message).is_empty();
-        }
-        if !is_alone {
+        // What follows is no archive, so it is not read on.
+        if !first.is_empty() || stream.message().await?.is_some() {
             return Err(invalid("s3_object", "give the bytes of an archive or where it is in S3, not both"));
         }
         return Ok(registry.fetch(&object).await.map_err(Refusal::from)?);

@@ -9,9 +9,10 @@ use super::{
 };
 use crate::{
     functions::{
-        Description, FunctionError, FunctionReference, PackageError, RecursiveLoop, RevisionId,
+        Description, FunctionError, FunctionName, FunctionReference, PackageError, RecursiveLoop, RevisionId,
         RuntimeManagement, Settings,
     },
+    identity::AccountId,
     store::{Batch, Blob, Sha256Digest},
 };
 
@@ -143,6 +144,33 @@ impl FunctionRegistry {
         .await
     }
 
+    /// Checks what [`FunctionRegistry::update_code`] would refuse without the code. Others may change the function meanwhile.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_update_code(
+        &self,
+        reference: &FunctionReference,
+        revision_id: Option<RevisionId>,
+    ) -> Result<(), FunctionError> {
+        let (account, name) = self.latest_of(reference)?;
+        self.updatable(account, &name, revision_id).map(drop)
+    }
+
+    /// The function, if its code may be changed now.
+    fn updatable(
+        &self,
+        account: AccountId,
+        name: &FunctionName,
+        revision_id: Option<RevisionId>,
+    ) -> Result<Entry, FunctionError> {
+        let entry = self.entry(account, name)?;
+        check_revision(entry.latest.revision_id, revision_id)?;
+        check_settled(&entry)?;
+        self.check_may_deploy(&entry)?;
+        Ok(entry)
+    }
+
     async fn update_code_with(
         &self,
         reference: &FunctionReference,
@@ -150,14 +178,7 @@ impl FunctionRegistry {
         code: UploadedCode,
     ) -> Result<Changed, FunctionError> {
         let (account, name) = self.latest_of(reference)?;
-        let check = || {
-            let entry = self.entry(account, &name)?;
-            check_revision(entry.latest.revision_id, update.revision_id)?;
-            check_settled(&entry)?;
-            self.check_may_deploy(&entry)?;
-            Ok::<Entry, FunctionError>(entry)
-        };
-        let entry = check()?;
+        let entry = self.updatable(account, &name, update.revision_id)?;
         if update.dry_run {
             self.open_archive(&code, Purpose::Check).await?;
         } else {
@@ -179,7 +200,7 @@ impl FunctionRegistry {
         }
         // Others may have changed it while the archive was opened.
         let _pass = self.0.gates.enter(account, &name).await;
-        let entry = check()?;
+        let entry = self.updatable(account, &name, update.revision_id)?;
         self.commit(&entry, changed(&entry), update.publish).await
     }
 

@@ -4,7 +4,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{functions::invalid, input::Checks};
+use super::{
+    functions::invalid,
+    input::{Call, Checks},
+};
 use crate::{
     api::aws::error::AwsError,
     functions::{FunctionRegistry, S3Object, UploadedCode},
@@ -80,7 +83,11 @@ impl Code {
     }
 
     /// Takes the package in. One that is refused leaves nothing.
-    pub(super) async fn receive(self, registry: &FunctionRegistry) -> Result<UploadedCode, AwsError> {
+    pub(super) async fn receive(
+        self,
+        registry: &FunctionRegistry,
+        call: &mut Call,
+    ) -> Result<UploadedCode, AwsError> {
         match (self.zip_file, self.s3) {
             (Some(zip_file), S3::Nothing) => upload(registry, zip_file).await,
             (Some(_), _) => {
@@ -91,7 +98,10 @@ impl Code {
             (None, S3::Object(_)) if self.is_reference => Err(invalid(
                 "thawd keeps a copy of every package: S3ObjectStorageMode REFERENCE is not served.",
             )),
-            (None, S3::Object(object)) => Ok(registry.fetch(&object).await?),
+            (None, S3::Object(object)) => {
+                call.let_go();
+                Ok(registry.fetch(&object).await?)
+            }
         }
     }
 }

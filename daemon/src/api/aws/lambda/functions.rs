@@ -51,7 +51,7 @@ struct CreateInput {
 }
 
 /// CreateFunction.
-pub(super) async fn create(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
+pub(super) async fn create(lambda: &Lambda, mut call: Call) -> Result<Answer, AwsError> {
     let input: CreateInput = call.json()?;
     let registry = lambda.functions(&call);
     let mut checks = Checks::default();
@@ -94,9 +94,9 @@ pub(super) async fn create(lambda: &Lambda, call: Call) -> Result<Answer, AwsErr
     settings.architecture = architecture.unwrap_or_default();
     let settings = settings.changed(change)?;
     settings.runtime.check_available()?;
-    // Everything that can be refused without the package is, before the package is taken in.
+    // Before the package is taken in, which may be large.
     registry.check_free(&name)?;
-    let code = code.receive(&registry).await?;
+    let code = code.receive(&registry, &mut call).await?;
     let publish = input.publish.unwrap_or_default();
     let create = CreateFunction { name, settings, layers, tags, code_signing, publish };
     let Changed { latest, published } = registry.create(create, code).await?;
@@ -288,7 +288,7 @@ struct UpdateCodeInput {
 }
 
 /// UpdateFunctionCode.
-pub(super) async fn update_code(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
+pub(super) async fn update_code(lambda: &Lambda, mut call: Call) -> Result<Answer, AwsError> {
     let input: UpdateCodeInput = call.json()?;
     let mut checks = Checks::default();
     let (reference, _) = call.function(&mut checks);
@@ -302,9 +302,11 @@ pub(super) async fn update_code(lambda: &Lambda, call: Call) -> Result<Answer, A
     if code.is_image() {
         return Err(invalid("Please don't provide ImageUri when updating a function with packageType Zip."));
     }
-    let code = code.receive(&registry).await?;
+    let revision_id = revision(input.revision_id.as_deref());
+    registry.check_update_code(&reference, revision_id)?;
+    let code = code.receive(&registry, &mut call).await?;
     let update = UpdateCode {
-        revision_id: revision(input.revision_id.as_deref()),
+        revision_id,
         dry_run: input.dry_run.unwrap_or_default(),
         architecture,
         publish: input.publish.unwrap_or_default(),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Lambda;
 use crate::{
@@ -57,16 +58,31 @@ pub(crate) struct Call {
     pub(super) body: Bytes,
     query: Vec<(String, String)>,
     region: Region,
+    /// What a large body takes of the room for such.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Call {
-    pub(crate) fn new(identity: Identity, head: Parts, body: Bytes, region: Region) -> Self {
+    /// A request that is somebody's, with its body and the place that it takes among large ones.
+    pub(crate) fn new(
+        identity: Identity,
+        head: Parts,
+        body: Bytes,
+        place: Option<OwnedSemaphorePermit>,
+        region: Region,
+    ) -> Self {
         let decode =
             |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
         let query = head.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let query = query.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let query = query.map(|(name, value)| (decode(name), decode(value))).collect();
-        Self { identity, labels: Labels::default(), headers: head.headers, body, query, region }
+        Self { identity, labels: Labels::default(), headers: head.headers, body, query, region, place }
+    }
+
+    /// Gives the body up and its place to others, before a wait that may be long.
+    pub(super) fn let_go(&mut self) {
+        self.body = Bytes::new();
+        self.place = None;
     }
 
     /// What the path names.
@@ -354,7 +370,7 @@ mod tests {
             let account = AccountId::DEFAULT;
             let identity =
                 Identity { account, access_key_id: "test".to_owned().try_into().unwrap(), service: None };
-            let mut call = Call::new(identity, request.into_parts().0, Bytes::new(), Region::default());
+            let mut call = Call::new(identity, request.into_parts().0, Bytes::new(), None, Region::default());
             call.labels = Labels(vec![("FunctionName", format!("{name}{path}"))]);
             let mut checks = Checks::of_call();
             call.function(&mut checks);

@@ -121,7 +121,7 @@ fn layer_version(call: &Call, registry: &FunctionRegistry) -> Result<LayerVersio
 }
 
 /// PublishLayerVersion.
-pub(super) async fn publish(lambda: &Lambda, call: Call) -> Result<Answer, AwsError> {
+pub(super) async fn publish(lambda: &Lambda, mut call: Call) -> Result<Answer, AwsError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Input {
@@ -146,7 +146,7 @@ pub(super) async fn publish(lambda: &Lambda, call: Call) -> Result<Answer, AwsEr
     let code = input.content.map(|content| content.checked("content.", &mut checks)).unwrap_or_default();
     checks.finish()?;
     let name = layer(&call, &registry)?;
-    let code = code.receive(&registry).await?;
+    let code = code.receive(&registry, &mut call).await?;
     let publish =
         PublishLayer { name, description: description.unwrap_or_default(), license, runtimes, architectures };
     let published = registry.publish_layer(publish, code).await?;
