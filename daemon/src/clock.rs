@@ -5,7 +5,11 @@
 
 use std::{fmt, sync::Arc};
 
-use time::OffsetDateTime;
+use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+
+/// `2019-11-14T18:16:05.568Z`: how AWS writes a time into events and records. Of a time in UTC.
+pub const MILLIS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// Reads wall time.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {

@@ -2,17 +2,13 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use time::{OffsetDateTime, UtcOffset, format_description::BorrowedFormatItem, macros::format_description};
+use time::{OffsetDateTime, UtcOffset};
 
 use super::{BucketName, EventType, Notification};
-use crate::functions::Region;
+use crate::{clock, functions::Region};
 
 /// What S3 leaves as it is in a record's key; a space becomes `+`.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/');
-
-/// `1970-01-01T00:00:00.000Z`.
-const TIME: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// Something that happened to an object, as its server tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +73,7 @@ impl ObjectEvent {
         let Self { bucket, kind, object, request, .. } = self;
         let region = if request.region.is_empty() { here.as_str() } else { request.region.as_str() };
         // A time of this era in UTC always has this form.
-        let time = self.time.to_offset(UtcOffset::UTC).format(TIME).unwrap_or_default();
+        let time = self.time.to_offset(UtcOffset::UTC).format(clock::MILLIS).unwrap_or_default();
         let mut told = json!({ "key": key, "sequencer": object.sequencer });
         if let Some(size) = object.size {
             told["size"] = size.into();

@@ -2,16 +2,17 @@
 
 use serde_json::{Value, json};
 use time::{OffsetDateTime, UtcOffset, format_description::BorrowedFormatItem, macros::format_description};
-use uuid::Uuid;
 
 use super::{
     call::{self, Told},
     record::Record,
 };
 use crate::{
+    clock,
     events::mapping::Mapping,
     functions::Destination,
     invoke::{NewResult, Origin},
+    runtime_api::RequestId,
 };
 
 /// Why a batch was given up.
@@ -34,9 +35,7 @@ impl Condition {
 fn stamp(moment: OffsetDateTime) -> String {
     const SECONDS: &[BorrowedFormatItem<'_>] =
         format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-    const MILLIS: &[BorrowedFormatItem<'_>] =
-        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-    let form = if moment.millisecond() == 0 { SECONDS } else { MILLIS };
+    let form = if moment.millisecond() == 0 { SECONDS } else { clock::MILLIS };
     // The forms have no component that a time could lack.
     moment.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
 }
@@ -54,7 +53,7 @@ pub(super) fn told(
     let arrival = |record: Option<&Record>| record.and_then(|record| record.arrived).map(stamp);
     // The call that records were too old for counts, and there is no answer to it.
     let is_too_old = condition == Condition::RecordAgeExceeded;
-    let request_id = last.map_or_else(|| Uuid::new_v4().to_string(), |last| last.request_id.clone());
+    let request_id = last.map_or_else(|| RequestId::random().to_string(), |last| last.request_id.clone());
     let mut told = json!({
         "requestContext": {
             "requestId": request_id,

@@ -3,20 +3,17 @@
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+use time::OffsetDateTime;
 
 use super::{Outgoing, Purpose, Results};
 use crate::{
+    clock,
     functions::{Destination, EventInvokeConfig, FunctionArn, FunctionVersion, Qualifier},
     invoke::{
         Invoked, TraceHeader,
         queue::{Condition, QueuedEvent, beginning},
     },
 };
-
-/// `2019-11-14T18:16:05.568Z`
-const DATE: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// The most bytes of an error's message in a dead letter. Source: as above.
 const ERROR_MESSAGE: usize = 1_024;
@@ -142,7 +139,7 @@ fn record(ending: &Ending<'_>, now: OffsetDateTime) -> Bytes {
     });
     let record = InvocationRecord {
         version: "1.0",
-        timestamp: now.format(DATE).unwrap_or_default(),
+        timestamp: now.format(clock::MILLIS).unwrap_or_default(),
         request_context: RequestContext {
             request_id: &event.id,
             function_arn: event.function.with_qualifier(qualified).to_string(),

@@ -62,8 +62,8 @@ impl Start {
         }
     }
 
-    /// Of a mapping that is read for the first time. What is new is what came after its owner had asked for it, however
-    /// long it took until somebody looked.
+    /// Of a mapping that is read for the first time. What is new is what came after its owner had asked for it, or
+    /// changed it last, however long it took until somebody looked.
     fn of(mapping: &Mapping, position: StartingPosition) -> Self {
         match position {
             StartingPosition::TrimHorizon => Self::Oldest,
