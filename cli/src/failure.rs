@@ -78,7 +78,7 @@ fn flag(field: &str) -> Option<String> {
         "logging_config" => Some("--log-format".to_owned()),
         "update_runtime_on" => Some("--update-on".to_owned()),
         "runtime_version_arn" => Some("--runtime-version".to_owned()),
-        "chunk" => None,
+        "chunk" | "resource" => None,
         "s3_object" => Some("--s3".to_owned()),
         "environment" | "environment.variables" => Some("--env".to_owned()),
         "client_context"

@@ -24,7 +24,7 @@ use ui::Ui;
 
 /// Hosts functions on this machine, as AWS Lambda does.
 #[derive(Debug, Parser)]
-#[command(name = "thaw", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "thaw", version, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 done, 1 the function failed, 2 wrong usage, 3 refused, 4 no daemon answers.\n\n\
     Examples:\n  thaw function create hello --source ./hello --runtime python3.13 --handler app.handler\n  \

@@ -29,6 +29,11 @@ pub(crate) enum Format {
     Json,
 }
 
+/// An ARN's function with its qualifier, if it has one: the rest is the same everywhere.
+pub(crate) fn function_of(arn: &str) -> &str {
+    arn.split_once(":function:").map_or(arn, |(_, name)| name)
+}
+
 /// A terminal, or whatever stands in its place.
 #[derive(Debug)]
 pub(crate) struct Ui {
@@ -72,6 +77,11 @@ impl Ui {
             Err(error) => Err(Failure::Local(anyhow::Error::from(error).context("writing the result"))),
             Ok(()) => Ok(()),
         }
+    }
+
+    /// What a command did: JSON, or a sentence.
+    pub(crate) fn done(&self, json: &Value, sentence: &str) -> Result<(), Failure> {
+        if self.is_json() { self.json(json) } else { self.line(sentence) }
     }
 
     /// A line of a result.

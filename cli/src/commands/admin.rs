@@ -77,7 +77,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
         Command::AccountSettings => account_settings(client, ui).await,
         Command::Stop { id, after_call } => {
             admin.stop_sandbox(StopSandboxRequest { id: id.clone(), after_call }).await?;
-            done(ui, json!({ "Stopped": id }), &format!("stopped {id}"))
+            ui.done(&json!({ "Stopped": id }), &format!("stopped {id}"))
         }
         Command::Drain { limit } => {
             let limit = limit
@@ -85,9 +85,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
                 .transpose()
                 .map_err(|_| Failure::Usage("--limit is too long".to_owned()))?;
             let drained = admin.drain(DrainRequest { limit }).await?.into_inner();
-            done(
-                ui,
-                json!({ "Aborted": drained.aborted, "Removed": drained.removed }),
+            ui.done(&json!({ "Aborted": drained.aborted, "Removed": drained.removed }),
                 &format!(
                     "drained: {} sandboxes removed, {} calls cut off. Calls are refused until `thaw admin resume`",
                     drained.removed, drained.aborted
@@ -96,14 +94,12 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
         }
         Command::Resume => {
             admin.resume(ResumeRequest {}).await?;
-            done(ui, json!({ "Resumed": true }), "calls are taken again")
+            ui.done(&json!({ "Resumed": true }), "calls are taken again")
         }
         Command::Gc { dry_run } => {
             let collected = admin.collect_garbage(CollectGarbageRequest { dry_run }).await?.into_inner();
             let verb = if dry_run { "would remove" } else { "removed" };
-            done(
-                ui,
-                json!({
+            ui.done(&json!({
                     "Packages": collected.packages, "LogSegments": collected.log_segments, "Bytes": collected.bytes,
                     "DryRun": dry_run,
                 }),
@@ -116,10 +112,6 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
             )
         }
     }
-}
-
-fn done(ui: &Ui, json: Value, sentence: &str) -> Result<(), Failure> {
-    if ui.is_json() { ui.json(&json) } else { ui.line(sentence) }
 }
 
 async fn account_settings(client: &Client, ui: &Ui) -> Result<(), Failure> {

@@ -13,11 +13,8 @@ use crate::{client::Client, failure::Failure, ui::Ui};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create an alias that leads to a version.
-    #[command(
-        disable_version_flag = true,
-        after_help = "Example:\n  thaw alias create hello live --version 3\n  \
-        thaw alias create hello canary --version 3 --weight 4=0.1"
-    )]
+    #[command(after_help = "Example:\n  thaw alias create hello live --version 3\n  \
+        thaw alias create hello canary --version 3 --weight 4=0.1")]
     Create {
         /// The function's name or ARN.
         function: String,
@@ -34,7 +31,6 @@ pub(crate) enum Command {
         description: String,
     },
     /// Move an alias, or change its weights. Running calls finish on the version that they have.
-    #[command(disable_version_flag = true)]
     Update {
         /// The function's name or ARN.
         function: String,
@@ -64,7 +60,6 @@ pub(crate) enum Command {
         alias: String,
     },
     /// Show a function's aliases.
-    #[command(disable_version_flag = true)]
     List {
         /// The function's name or ARN.
         function: String,
@@ -132,11 +127,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
         Command::Delete { function, alias } => {
             let request = DeleteAliasRequest { function_name: function, name: alias.clone() };
             versions.delete_alias(request).await?;
-            if ui.is_json() {
-                ui.json(&json!({ "Deleted": alias }))
-            } else {
-                ui.line(&format!("deleted {alias}"))
-            }
+            ui.done(&json!({ "Deleted": alias }), &format!("deleted {alias}"))
         }
     }
 }

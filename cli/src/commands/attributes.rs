@@ -124,7 +124,7 @@ pub(crate) async fn recursion(arguments: Recursion, client: &Client, ui: &Ui) ->
         RecursiveLoop::Terminate => "Terminate",
         RecursiveLoop::Unspecified => "",
     };
-    if ui.is_json() { ui.json(&json!({ "RecursiveLoop": word })) } else { ui.line(word) }
+    ui.done(&json!({ "RecursiveLoop": word }), word)
 }
 
 #[derive(Debug, Args)]

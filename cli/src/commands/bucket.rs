@@ -83,11 +83,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
             let id = id.unwrap_or_default();
             let request = DeleteBucketNotificationRequest { bucket: bucket.clone(), id };
             buckets.delete_bucket_notification(request).await?;
-            if ui.is_json() {
-                ui.json(&json!({ "Removed": bucket }))
-            } else {
-                ui.line(&format!("removed from {bucket}"))
-            }
+            ui.done(&json!({ "Removed": bucket }), &format!("removed from {bucket}"))
         }
         Command::Webhook { new_token: true, account } => {
             let request = MakeBucketWebhookTokenRequest { account_id: account };

@@ -160,11 +160,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
         Command::Delete { arn } => {
             let request = DeleteCodeSigningConfigRequest { code_signing_config_arn: arn.clone() };
             client.code_signing().await?.delete_code_signing_config(request).await?;
-            if ui.is_json() {
-                ui.json(&json!({ "Deleted": arn }))
-            } else {
-                ui.line(&format!("deleted {arn}"))
-            }
+            ui.done(&json!({ "Deleted": arn }), &format!("deleted {arn}"))
         }
         Command::Attach { name, arn } => {
             let request = PutFunctionCodeSigningConfigRequest {
@@ -172,20 +168,15 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
                 code_signing_config_arn: arn.clone(),
             };
             client.code_signing().await?.put_function_code_signing_config(request).await?;
-            if ui.is_json() {
-                ui.json(&json!({ "CodeSigningConfigArn": arn, "FunctionName": name }))
-            } else {
-                ui.line(&format!("{name} has {arn}"))
-            }
+            ui.done(
+                &json!({ "CodeSigningConfigArn": arn, "FunctionName": name }),
+                &format!("{name} has {arn}"),
+            )
         }
         Command::Detach { name } => {
             let request = DeleteFunctionCodeSigningConfigRequest { function_name: name.clone() };
             client.code_signing().await?.delete_function_code_signing_config(request).await?;
-            if ui.is_json() {
-                ui.json(&json!({ "Detached": name }))
-            } else {
-                ui.line(&format!("{name} has no code-signing configuration"))
-            }
+            ui.done(&json!({ "Detached": name }), &format!("{name} has no code-signing configuration"))
         }
         Command::Of { name } => {
             let request = GetFunctionCodeSigningConfigRequest { function_name: name.clone() };
@@ -204,7 +195,12 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
             }
         }
         Command::Functions { arn } => functions(arn, client, ui).await,
-        Command::Tags { arn, changes } => attributes::tags_of(arn, changes, client, ui).await,
+        Command::Tags { arn, changes } => {
+            // A function's name is no configuration, though it has tags.
+            let request = GetCodeSigningConfigRequest { code_signing_config_arn: arn.clone() };
+            client.code_signing().await?.get_code_signing_config(request).await?;
+            attributes::tags_of(arn, changes, client, ui).await
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use thaw_proto::v1::{
 use crate::{
     client::Client,
     failure::Failure,
-    ui::{Ui, stamp},
+    ui::{Ui, function_of, stamp},
 };
 
 #[derive(Debug, Subcommand)]
@@ -120,11 +120,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
         Command::Delete { name } => {
             let request = DeleteEventInvokeConfigRequest { function_name: name.clone() };
             configs.delete_event_invoke_config(request).await?;
-            if ui.is_json() {
-                ui.json(&json!({ "Deleted": name }))
-            } else {
-                ui.line(&format!("nothing is set of {name} any more"))
-            }
+            ui.done(&json!({ "Deleted": name }), &format!("nothing is set of {name} any more"))
         }
     }
 }
@@ -142,7 +138,7 @@ fn list(configs: &[EventInvokeConfig], name: &str, ui: &Ui) -> Result<(), Failur
         let settings = config.settings.clone().unwrap_or_default();
         let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
         vec![
-            short(&config.function_arn),
+            function_of(&config.function_arn).to_owned(),
             number(settings.maximum_retry_attempts),
             number(settings.maximum_event_age),
             settings.on_success.unwrap_or_default(),
@@ -150,11 +146,6 @@ fn list(configs: &[EventInvokeConfig], name: &str, ui: &Ui) -> Result<(), Failur
         ]
     });
     ui.table(&["function", "retries", "max age", "on success", "on failure"], rows.collect())
-}
-
-/// An ARN's function, with what of it is meant.
-fn short(arn: &str) -> String {
-    arn.split_once(":function:").map_or(arn, |(_, name)| name).to_owned()
 }
 
 fn show(config: Option<EventInvokeConfig>, ui: &Ui) -> Result<(), Failure> {

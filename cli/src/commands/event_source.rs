@@ -11,7 +11,11 @@ use thaw_proto::v1::{
 };
 
 use super::attributes::{self, TagChanges};
-use crate::{client::Client, failure::Failure, ui::Ui};
+use crate::{
+    client::Client,
+    failure::Failure,
+    ui::{Ui, function_of},
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -255,14 +259,16 @@ fn list(sources: Vec<EventSource>, ui: &Ui) -> Result<(), Failure> {
     }
     let rows = sources
         .into_iter()
-        .map(|source| vec![source.uuid, source.event_source_arn, short(&source.function_arn), source.state])
+        .map(|source| {
+            vec![
+                source.uuid,
+                source.event_source_arn,
+                function_of(&source.function_arn).to_owned(),
+                source.state,
+            ]
+        })
         .collect();
     ui.table(&["uuid", "source", "function", "state"], rows)
-}
-
-/// An ARN's function, with its qualifier if it has one.
-fn short(arn: &str) -> String {
-    arn.split_once(":function:").map_or(arn, |(_, name)| name).to_owned()
 }
 
 fn show(source: Option<EventSource>, ui: &Ui) -> Result<(), Failure> {
@@ -274,7 +280,7 @@ fn show(source: Option<EventSource>, ui: &Ui) -> Result<(), Failure> {
     let mut pairs = vec![
         ("uuid", source.uuid),
         ("source", source.event_source_arn),
-        ("function", short(&source.function_arn)),
+        ("function", function_of(&source.function_arn).to_owned()),
         ("state", source.state),
         ("batch", format!("{} records", settings.batch_size.unwrap_or_default())),
     ];

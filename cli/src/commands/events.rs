@@ -9,7 +9,7 @@ use thaw_proto::v1::{
 use crate::{
     client::Client,
     failure::Failure,
-    ui::{Ui, bytes, stamp},
+    ui::{Ui, bytes, function_of, stamp},
 };
 
 /// Events that are asked for at once.
@@ -154,7 +154,7 @@ fn list(events: &[Event], more: bool, ui: &Ui) -> Result<(), Failure> {
         .map(|event| {
             vec![
                 event.id.clone(),
-                function(event).to_owned(),
+                function_of(&event.function_arn).to_owned(),
                 state(event),
                 event.failures.to_string(),
                 stamp(event.due),
@@ -217,11 +217,6 @@ fn state(event: &Event) -> String {
         EventState::Unspecified => "unknown",
     }
     .to_owned()
-}
-
-/// A function's name and qualifier: the rest of its ARN is the same everywhere.
-fn function(event: &Event) -> &str {
-    event.function_arn.split_once(":function:").map_or(event.function_arn.as_str(), |(_, name)| name)
 }
 
 fn as_json(event: &Event) -> Value {

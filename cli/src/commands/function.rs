@@ -286,11 +286,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
                 .await?
                 .delete_function(DeleteFunctionRequest { function_name: name.clone() })
                 .await?;
-            if ui.is_json() {
-                ui.json(&json!({ "Deleted": name }))
-            } else {
-                ui.line(&format!("deleted {name}"))
-            }
+            ui.done(&json!({ "Deleted": name }), &format!("deleted {name}"))
         }
     }
 }

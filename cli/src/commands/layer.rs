@@ -159,11 +159,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
                 revision_id,
             };
             client.layers().await?.remove_layer_version_permission(request).await?;
-            if ui.is_json() {
-                ui.json(&json!({ "Removed": statement_id }))
-            } else {
-                ui.line(&format!("removed {statement_id}"))
-            }
+            ui.done(&json!({ "Removed": statement_id }), &format!("removed {statement_id}"))
         }
         Command::Policy { arn } => {
             let request = GetLayerVersionPolicyRequest { layer_version_arn: arn };
@@ -175,11 +171,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
         Command::Delete { arn } => {
             let request = DeleteLayerVersionRequest { layer_version_arn: arn.clone() };
             client.layers().await?.delete_layer_version(request).await?;
-            if ui.is_json() {
-                ui.json(&json!({ "Deleted": arn }))
-            } else {
-                ui.line(&format!("deleted {arn}"))
-            }
+            ui.done(&json!({ "Deleted": arn }), &format!("deleted {arn}"))
         }
     }
 }

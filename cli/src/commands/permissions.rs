@@ -78,11 +78,7 @@ pub(crate) async fn disallow(arguments: Disallow, client: &Client, ui: &Ui) -> R
     let request =
         RemovePermissionRequest { function_name: name, statement_id: statement_id.clone(), revision_id };
     client.attributes().await?.remove_permission(request).await?;
-    if ui.is_json() {
-        ui.json(&json!({ "Removed": statement_id }))
-    } else {
-        ui.line(&format!("removed {statement_id}"))
-    }
+    ui.done(&json!({ "Removed": statement_id }), &format!("removed {statement_id}"))
 }
 
 /// Prints a function's policy.

@@ -120,11 +120,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
         }
         Command::Delete { name } => {
             schedules.delete_schedule(DeleteScheduleRequest { name: name.clone() }).await?;
-            if ui.is_json() {
-                ui.json(&json!({ "Deleted": name }))
-            } else {
-                ui.line(&format!("deleted {name}"))
-            }
+            ui.done(&json!({ "Deleted": name }), &format!("deleted {name}"))
         }
         Command::Run { name } => {
             let run = schedules.run_schedule(RunScheduleRequest { name }).await?.into_inner().run;

@@ -174,11 +174,7 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
         Command::Delete { name } => {
             let request = DeleteFunctionUrlRequest { function_name: name.clone() };
             urls.delete_function_url(request).await?;
-            if ui.is_json() {
-                ui.json(&json!({ "Deleted": name }))
-            } else {
-                ui.line(&format!("deleted {name}"))
-            }
+            ui.done(&json!({ "Deleted": name }), &format!("deleted {name}"))
         }
         Command::List { name } => {
             let mut all = Vec::new();

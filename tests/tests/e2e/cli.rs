@@ -63,6 +63,18 @@ pub(crate) async fn thaw(world: &World, arguments: &[&str]) -> Run {
     thaw_at(&world.daemon().socket(), arguments).await
 }
 
+/// What a command prints for programs.
+pub(crate) async fn json(world: &World, arguments: &[&str]) -> Value {
+    thaw(world, &[&["--output", "json"], arguments].concat()).await.json()
+}
+
+/// Asserts that a command fails with this exit code and these words, and prints no result.
+pub(crate) async fn refused(world: &World, code: i32, words: &str, arguments: &[&str]) {
+    let run = thaw(world, arguments).await;
+    assert_eq!((run.code, run.out.as_str()), (code, ""), "{run:#?}");
+    assert!(run.err.contains(words), "{words}: {run:#?}");
+}
+
 /// A directory with the handler `app.handler`, which answers `answer` and prints the event.
 fn source(answer: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -221,8 +233,10 @@ async fn a_function_error_exits_with_1_and_prints_the_error() {
 #[tokio::test]
 async fn bad_usage_exits_with_2() {
     let world = world().await;
-    let bad: [&[&str]; 4] = [
+    let bad: [&[&str]; 5] = [
         &["no-such-command"],
+        // Not thaw's own version: nothing would have been done, and nobody told.
+        &["function", "delete", "x", "--version", "1"],
         &["function", "create"],
         &["invoke"],
         &[

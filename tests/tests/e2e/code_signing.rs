@@ -2,22 +2,15 @@
 
 use std::fs;
 
-use serde_json::{Value, json};
-use thaw_tests::{functions::NewFunction, package::Package, world::World};
+use serde_json::json;
+use thaw_tests::{functions::NewFunction, package::Package};
 
-use crate::{cli::thaw, world};
+use crate::{
+    cli::{json, refused, thaw},
+    world,
+};
 
 const PROFILE: &str = "arn:aws:signer:us-east-1:000000000000:/signing-profiles/release/0123456789";
-
-async fn json(world: &World, arguments: &[&str]) -> Value {
-    thaw(world, &[&["--output", "json"], arguments].concat()).await.json()
-}
-
-async fn refused(world: &World, words: &str, arguments: &[&str]) {
-    let run = thaw(world, arguments).await;
-    assert_eq!((run.code, run.out.as_str()), (3, ""), "{run:#?}");
-    assert!(run.err.contains(words), "{words}: {run:#?}");
-}
 
 #[tokio::test]
 async fn a_function_whose_configuration_says_enforce_takes_no_package() {
@@ -48,7 +41,7 @@ async fn a_function_whose_configuration_says_enforce_takes_no_package() {
         (&changed["Description"], &changed["AllowedPublishers"]),
         (&json!("release"), &config["AllowedPublishers"])
     );
-    refused(&world, &name, &update).await;
+    refused(&world, 3, &format!("Check the provided signature for {name}."), &update).await;
     let create = [
         "function",
         "create",
@@ -60,14 +53,20 @@ async fn a_function_whose_configuration_says_enforce_takes_no_package() {
         "--handler",
         "echo.handler",
     ];
-    refused(&world, "unsigned", &[&create[..], &["--code-signing", arn]].concat()).await;
+    refused(
+        &world,
+        3,
+        "Check the provided signature for unsigned.",
+        &[&create[..], &["--code-signing", arn]].concat(),
+    )
+    .await;
 
-    refused(&world, "is in use by functions", &["code-signing", "delete", arn]).await;
+    refused(&world, 3, "is in use by functions", &["code-signing", "delete", arn]).await;
     thaw(&world, &["code-signing", "detach", &name]).await.ok();
     thaw(&world, &update).await.ok();
     thaw(&world, &["code-signing", "delete", arn]).await.ok();
-    refused(&world, "can not be found", &["code-signing", "get", arn]).await;
-    refused(&world, "cannot be found", &["code-signing", "attach", &name, arn]).await;
+    refused(&world, 3, "can not be found", &["code-signing", "get", arn]).await;
+    refused(&world, 3, "cannot be found", &["code-signing", "attach", &name, arn]).await;
 }
 
 #[tokio::test]
@@ -80,9 +79,9 @@ async fn configurations_are_listed_and_have_tags() {
     assert_eq!(tags["Tags"], json!({ "team": "a", "stage": "b" }));
     let tags = json(&world, &["code-signing", "tags", arn, "--remove", "team"]).await;
     assert_eq!(tags["Tags"], json!({ "stage": "b" }));
-    refused(&world, "reserved for AWS", &["code-signing", "tags", arn, "--set", "aws:k=v"]).await;
+    refused(&world, 3, "reserved for AWS", &["code-signing", "tags", arn, "--set", "aws:k=v"]).await;
     thaw(&world, &["code-signing", "delete", arn]).await.ok();
-    refused(&world, "can not be found", &["code-signing", "tags", arn]).await;
+    refused(&world, 3, "can not be found", &["code-signing", "tags", arn]).await;
 }
 
 #[tokio::test]
@@ -91,13 +90,14 @@ async fn mistakes_are_told_with_what_is_meant() {
     let name = world.create(NewFunction::of("echo")).await;
     refused(
         &world,
+        3,
         "--profile: 1 validation error detected",
         &["code-signing", "create", "--profile", "nobody"],
     )
     .await;
-    refused(&world, "CONFIG_ARN: 1 validation error detected", &["code-signing", "get", "csc-1"]).await;
+    refused(&world, 3, "CONFIG_ARN: 1 validation error detected", &["code-signing", "get", "csc-1"]).await;
     let elsewhere = "arn:aws:lambda:us-east-1:111111111111:code-signing-config:csc-0123456789abcdef0";
-    refused(&world, "cannot be found", &["code-signing", "attach", &name, elsewhere]).await;
+    refused(&world, 3, "cannot be found", &["code-signing", "attach", &name, elsewhere]).await;
     for usage in [&["code-signing", "create"][..], &["code-signing", "update", elsewhere]] {
         let run = thaw(&world, usage).await;
         assert_eq!((run.code, run.out.as_str()), (2, ""), "{run:#?}");

@@ -1,20 +1,12 @@
 //! How functions take asynchronous events, from the command line.
 
 use serde_json::{Value, json};
-use thaw_tests::{functions::NewFunction, wait::eventually, world::World};
+use thaw_tests::{functions::NewFunction, wait::eventually};
 
-use crate::{cli::thaw, world};
-
-async fn json(world: &World, arguments: &[&str]) -> Value {
-    thaw(world, &[&["--output", "json"], arguments].concat()).await.json()
-}
-
-/// Asserts that a command fails in this way, with these words.
-async fn refused(world: &World, code: i32, words: &str, arguments: &[&str]) {
-    let run = thaw(world, arguments).await;
-    assert_eq!((run.code, run.out.as_str()), (code, ""), "{run:#?}");
-    assert!(run.err.contains(words), "{words}: {run:#?}");
-}
+use crate::{
+    cli::{json, refused, thaw},
+    world,
+};
 
 fn arn(kind: &str) -> String {
     format!("arn:aws:{kind}")

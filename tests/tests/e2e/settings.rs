@@ -6,20 +6,12 @@ use serde_json::{Value, json};
 use thaw_tests::{
     functions::{NewFunction, unique},
     package::Package,
-    world::World,
 };
 
-use crate::{cli::thaw, world};
-
-async fn json(world: &World, arguments: &[&str]) -> Value {
-    thaw(world, &[&["--output", "json"], arguments].concat()).await.json()
-}
-
-async fn refused(world: &World, code: i32, words: &str, arguments: &[&str]) {
-    let run = thaw(world, arguments).await;
-    assert_eq!((run.code, run.out.as_str()), (code, ""), "{run:#?}");
-    assert!(run.err.contains(words), "{words}: {run:#?}");
-}
+use crate::{
+    cli::{json, refused, thaw},
+    world,
+};
 
 #[tokio::test]
 async fn circles_are_allowed_and_cut_as_a_function_says() {
