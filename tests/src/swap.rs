@@ -27,7 +27,8 @@ impl Swap {
         let size = format!("/sys/block/zram{}/disksize", swap.number);
         fs::write(size, format!("{megabytes}M")).expect("set its size");
         run(Command::new("mkswap").arg(swap.device()));
-        run(Command::new("swapon").arg(swap.device()));
+        // Before any that the machine has.
+        run(Command::new("swapon").args(["--priority", "32767"]).arg(swap.device()));
         swap
     }
 
