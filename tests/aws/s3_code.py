@@ -1,6 +1,6 @@
 """Functions and layers whose code is in S3, by boto3, unmodified: python s3_code.py ENDPOINT STORAGE BUCKET
 
-thawd takes uploads of 1 MB here, and packages that unpack to 2 MB.
+thawd takes uploads of 1 MB here, and packages of 1,000 files that unpack to 2 MB.
 """
 
 import base64

@@ -26,6 +26,7 @@ async fn world_with(storage: &Storage) -> World {
         ("s3-endpoint", &storage.url()),
         ("package-max-zip-mb", "1"),
         ("package-max-unpacked-mb", "2"),
+        ("package-max-entries", "1000"),
         ("memory-budget-mb", "4000"),
     ])
     .await
