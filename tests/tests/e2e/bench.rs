@@ -96,7 +96,9 @@ async fn what_is_called_while_it_warms_up_is_not_counted() {
     let arguments = [name.as_str(), "--warm-up", "3s", "--calls", "5"];
     let results = bench(&world, &arguments, 0).await;
     assert_eq!((&results["Answered"], &results["Latency"]["Cold"]["Count"]), (&json!(5), &json!(0)));
-    assert!(world.sandboxes(&name).await[0].invocations > 5);
+    // In one sandbox, or in two if a runtime took its time to ask for the next event.
+    let called: u64 = world.sandboxes(&name).await.iter().map(|sandbox| sandbox.invocations).sum();
+    assert!(called > 5, "{called}");
 }
 
 #[tokio::test]
