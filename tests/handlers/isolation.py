@@ -44,12 +44,21 @@ def connect(address):
         one.connect(address)
 
 
+def resolve(name):
+    """The addresses behind a name, or the name of the error."""
+    try:
+        return sorted({found[4][0] for found in socket.getaddrinfo(name, 80, type=socket.SOCK_STREAM)})
+    except socket.gaierror as error:
+        return [name for name in dir(socket) if name.startswith("EAI_") and getattr(socket, name) == error.errno][0]
+
+
 def network(event):
     with open("/proc/net/dev", encoding="utf-8") as file:
         interfaces = [line.split(":")[0].strip() for line in file.readlines()[2:]]
     return {
         "interfaces": interfaces,
         "connect": [attempt(connect, tuple(address)) for address in event["addresses"]],
+        "names": {name: resolve(name) for name in ("localhost", "example.com", socket.gethostname())},
         "raw": attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)),
         "packet": attempt(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)),
     }

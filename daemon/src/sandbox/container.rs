@@ -44,6 +44,8 @@ pub(super) struct ContainerSpec {
     pub(super) directory: PathBuf,
     /// An empty directory that stands where the package will be mounted, whatever the image has there.
     pub(super) empty: PathBuf,
+    /// The /etc/hosts of every sandbox.
+    pub(super) hosts: PathBuf,
     /// The static first process.
     pub(super) init: PathBuf,
 }
@@ -59,7 +61,7 @@ impl ContainerSpec {
         let memory = i64::from(BASE_MEMORY_MB) << 20;
         let init = format!("{THAW_DIR}/init");
         let host_config = HostConfig {
-            // No network but its own loopback interface.
+            // No network but its own loopback interface. Docker is to have no part in that either, see `network_disabled`.
             network_mode: Some("none".to_owned()),
             // Nothing to write to but /tmp, which is mounted later.
             readonly_rootfs: Some(true),
@@ -67,6 +69,7 @@ impl ContainerSpec {
                 format!("{}:{THAW_DIR}:ro", self.directory.display()),
                 format!("{}:{init}:ro", self.init.display()),
                 format!("{}:{TASK_ROOT}:ro", self.empty.display()),
+                format!("{}:/etc/hosts:ro", self.hosts.display()),
             ]),
             // No privilege, and none to be had from a setuid program.
             cap_drop: Some(vec!["ALL".to_owned()]),
@@ -107,7 +110,10 @@ impl ContainerSpec {
             working_dir: Some("/".to_owned()),
             // The same in every sandbox, so that it tells nothing of the host.
             hostname: Some("localhost".to_owned()),
-            network_disabled: Some(false),
+            // The container still has a network namespace of its own, whose loopback interface its OCI runtime brings up.
+            // What Docker does beyond that for a network `none` takes half of a container's start: it executes itself
+            // anew inside the namespace, to set up nothing, and writes /etc/hosts.
+            network_disabled: Some(true),
             labels: Some(HashMap::from([
                 (INSTANCE_LABEL.to_owned(), self.instance.to_string()),
                 ("thaw.sandbox".to_owned(), self.id.to_string()),

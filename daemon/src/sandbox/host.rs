@@ -68,6 +68,8 @@ pub struct Host {
     pub sandboxes_dir: PathBuf,
     /// An empty directory.
     pub empty_dir: PathBuf,
+    /// The /etc/hosts of every sandbox.
+    pub hosts_file: PathBuf,
     /// The static first process.
     pub init: PathBuf,
     /// How sandboxes are to be.
@@ -129,6 +131,7 @@ impl Host {
             instance,
             sandboxes_dir: run_dir.join("sandboxes"),
             empty_dir: run_dir.join("empty"),
+            hosts_file: run_dir.join("hosts"),
             init,
             starts: Semaphore::new(settings.concurrent_starts),
             reclaims: Arc::new(Semaphore::new(1)),

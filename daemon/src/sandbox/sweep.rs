@@ -3,7 +3,11 @@
 //! A daemon that was killed leaves containers (frozen ones too), their directories, and perhaps loop devices. All of
 //! them carry the daemon's instance id or lie in its directories; nothing else is touched.
 
-use std::{io, os::unix::fs::DirBuilderExt, path::Path};
+use std::{
+    io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::Path,
+};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -31,10 +35,10 @@ pub enum SweepError {
     /// Docker could not do its part.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A directory could not be removed or made.
-    #[error("could not clear {path}: {source}")]
-    Directory {
-        /// The directory.
+    /// A directory or a file could not be removed or made.
+    #[error("could not clear or make {path}: {source}")]
+    File {
+        /// Which.
         path: String,
         /// What the system says.
         source: io::Error,
@@ -57,6 +61,7 @@ impl Host {
             .await?;
         swept.directories = empty(&self.sandboxes_dir)?;
         empty(&self.empty_dir)?;
+        write_hosts(&self.hosts_file).map_err(failed(&self.hosts_file))?;
         match self.disks.detach_leaked() {
             Ok(count) => swept.loop_devices = count,
             // The disks' files are gone already; a device that stays is freed with its last user.
@@ -98,17 +103,29 @@ impl Host {
 
 /// Makes `directory` if it isn't there and empties it if it is.
 fn empty(directory: &Path) -> Result<usize, SweepError> {
-    let failed = |source| SweepError::Directory { path: directory.display().to_string(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o711).create(directory).map_err(failed)?;
+    let failed = || failed(directory);
+    std::fs::DirBuilder::new().recursive(true).mode(0o711).create(directory).map_err(failed())?;
     let mut count = 0;
-    for entry in std::fs::read_dir(directory).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.file_type().map_err(failed)?.is_dir() {
-            std::fs::remove_dir_all(entry.path()).map_err(failed)?;
+    for entry in std::fs::read_dir(directory).map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        if entry.file_type().map_err(failed())?.is_dir() {
+            std::fs::remove_dir_all(entry.path()).map_err(failed())?;
         } else {
-            std::fs::remove_file(entry.path()).map_err(failed)?;
+            std::fs::remove_file(entry.path()).map_err(failed())?;
         }
         count += 1;
     }
     Ok(count)
+}
+
+/// Writes what sandboxes know of names: their own loopback interface.
+fn write_hosts(path: &Path) -> io::Result<()> {
+    std::fs::write(path, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n")?;
+    // Whatever the umask: the sandboxes' user reads it.
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o644))
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> SweepError {
+    let path = path.display().to_string();
+    move |source| SweepError::File { path, source }
 }

@@ -28,7 +28,7 @@ const EMPTY_TO_ENGINE: f64 = 1.15;
 /// # Errors
 /// If anything fails on the way.
 pub(crate) async fn measure(engine: &Docker, options: &Options) -> anyhow::Result<Section> {
-    let created = docker::create_and_start(engine, options.starts).await?;
+    let [created, disabled] = docker::create_and_start(engine, options.starts).await?;
     let run = docker::run(engine, "import awslambdaric.bootstrap", options.starts).await?;
     let empty = daemon(&[("ready-max", "0")], 0, options.starts).await?;
     let ready = daemon(&[], 1, options.starts.max(100)).await?;
@@ -39,6 +39,7 @@ pub(crate) async fn measure(engine: &Docker, options: &Options) -> anyhow::Resul
     section.line("**cold call, none does**: container, runtime, import", &empty.calls);
     section.line("- of it, the REPORT's Init Duration", &empty.init);
     section.line("Docker: create + start", &created);
+    section.line("- the same with NetworkDisabled, as thawd has it", &disabled);
     section.line("docker run, importing the runtime client, create to exit", &run);
     let (p50, p99) = (ready.calls.p50(), ready.calls.percentile(99));
     section.promise(

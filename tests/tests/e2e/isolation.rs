@@ -29,6 +29,8 @@ async fn there_is_no_network_but_the_sandboxs_own_loopback() {
     let (found, _) = probe(&world, json!({ "probe": "network", "addresses": addresses })).await;
     assert_eq!(found["interfaces"], json!(["lo"]));
     assert_eq!(found["connect"], json!(["ECONNREFUSED", "ENETUNREACH", "ENETUNREACH", "ENETUNREACH"]));
+    let own = ["127.0.0.1", "::1"];
+    assert_eq!(found["names"], json!({ "localhost": own, "example.com": "EAI_AGAIN" }));
     assert_eq!((&found["raw"], &found["packet"]), (&json!("EPERM"), &json!("EPERM")));
 }
 

@@ -62,6 +62,7 @@ pub(in crate::sandbox) async fn prepare(
         cgroup_parent: cgroup::tenant_parent(host.cgroup_driver, &host.instance, member.base.account()),
         directory,
         empty: host.empty_dir.clone(),
+        hosts: host.hosts_file.clone(),
         init: host.init.clone(),
     };
 
