@@ -28,6 +28,7 @@ async fn globals_and_tmp_survive_to_the_next_call() {
     let first = world.invoke(&name, json!({})).await.value();
     assert_eq!((&first["calls"], &first["written"]), (&json!(1), &json!(1)));
     for calls in 2..5 {
+        world.sandbox_in(&name, SandboxState::Idle).await;
         let next = world.invoke(&name, json!({})).await.value();
         assert_eq!((&next["calls"], &next["written"]), (&json!(calls), &json!(calls)));
         assert_eq!(next["sandbox"], first["sandbox"]);
