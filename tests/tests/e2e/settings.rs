@@ -138,18 +138,16 @@ async fn a_layer_version_is_named_by_its_arn_or_by_its_layers_name() {
     let names: [&[&str]; 4] =
         [&[arn], &[&short], &[&layer, "--version", "1"], &[layer_arn, "--version", "1"]];
     for (number, name) in names.into_iter().enumerate() {
-        let of = |command: &'static str, more: &[&'static str]| {
-            [&["layer", command], name, more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+        let run = async |command: &str, more: &[&str]| {
+            thaw(&world, &[&["layer", command], name, more].concat()).await.ok()
         };
-        let words = |command: &[String]| command.iter().map(String::as_str).collect::<Vec<_>>();
-        assert_eq!(json(&world, &words(&of("get", &[]))).await["LayerVersionArn"], arn);
+        assert!(run("get", &[]).await.contains(arn));
         let got = path(&format!("{number}.zip"));
-        thaw(&world, &[&words(&of("get-content", &["--to"]))[..], &[&got]].concat()).await.ok();
+        run("get-content", &["--to", &got]).await;
         assert!(fs::metadata(&got).unwrap().len() > 0);
-        let allow = of("allow", &["--statement-id", "one", "--principal", "111111111111"]);
-        thaw(&world, &words(&allow)).await.ok();
-        assert_eq!(json(&world, &words(&of("policy", &[]))).await["Statement"][0]["Resource"], arn);
-        thaw(&world, &words(&of("disallow", &["--statement-id", "one"]))).await.ok();
+        run("allow", &["--statement-id", "one", "--principal", "111111111111"]).await;
+        assert!(run("policy", &[]).await.contains(arn));
+        run("disallow", &["--statement-id", "one"]).await;
     }
     for name in [&layer, layer_arn] {
         let versions = json(&world, &["layer", "versions", name]).await;

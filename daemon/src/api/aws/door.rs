@@ -152,6 +152,7 @@ impl Door {
             None if service == Service::S3 => s3::BODY_LIMIT,
             None => SMALL_BODY,
         };
+        // The room is that of the account that the request says it is of: whether it is shows only when the body is there.
         let (body, place) = match self.bodies.read(admitted.identity().account, body, limit).await {
             Ok(read) => read,
             Err(BodyError::Broken) => {

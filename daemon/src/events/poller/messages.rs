@@ -112,8 +112,13 @@ impl<S: Source> Worker<S> {
             return;
         }
         let (mapping, abandon) = (Arc::clone(&self.mapping), self.tools.abandon.clone());
-        let giving = tokio::time::timeout(GIVE_BACK, self.give_all_back(buffer));
-        if !matches!(abandon.run_until_cancelled(giving).await, Some(Ok(()))) {
+        let given = tokio::select! {
+            // First: where nothing is to be waited for, there is nothing to abandon.
+            biased;
+            given = tokio::time::timeout(GIVE_BACK, self.give_all_back(buffer)) => given.is_ok(),
+            () = abandon.cancelled() => false,
+        };
+        if !given {
             tracing::warn!(mapping = %mapping.id, source = %mapping.source,
                 "messages that no function was called with may come again only after the queue's visibility time-out");
         }
