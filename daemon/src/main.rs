@@ -30,7 +30,10 @@ use thaw_daemon::{
     web_client::WebClient,
 };
 use thaw_kernel::disk::DiskTemplates;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 /// How long connections may take to close once nothing runs any more.
@@ -225,7 +228,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let hosts = config.event_http_hosts();
     let destinations = Destinations::new(logs.clone(), Arc::clone(&wall_clock), hosts, &endpoints.aws);
     let invoker = Invoker::new(registry.clone(), recipes, pool.clone(), queue.clone(), destinations);
-    let (pause, stop) = (CancellationToken::new(), CancellationToken::new());
+    let (pause, stop, abandon) =
+        (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
     let events = tokio::spawn(invoker.clone().deliver_events(pause.clone()));
     let results = tokio::spawn(invoker.clone().deliver_results(pause.clone()));
     let time = tokio::spawn(queue.clone().keep_time(stop.clone()));
@@ -242,8 +246,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         invoker.clone(),
         pool.clone(),
         Arc::clone(&wall_clock),
+        abandon.clone(),
     );
-    let pollers = tokio::spawn(pollers.follow(stop.clone()));
+    let mut pollers = tokio::spawn(pollers.follow(stop.clone()));
     let url_base = config.url_base(aws_address);
     let doors = Doors {
         invoker: invoker.clone(),
@@ -295,12 +300,20 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
     // Events wait from now on, those that run excepted.
     pause.cancel();
+    let mut drained_by = Instant::now() + config.drain_limit();
     // Running calls first, while their callers are still connected; then the connections.
-    let (aborted, removed) = tokio::select! {
-        drained = pool.drain(config.drain_limit()) => drained,
+    let drained = tokio::select! {
+        drained = pool.drain(config.drain_limit()) => Some(drained),
         // Who asks twice does not want to wait.
-        _ = terminate.recv() => pool.drain(Duration::ZERO).await,
-        _ = interrupt.recv() => pool.drain(Duration::ZERO).await,
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    };
+    let (aborted, removed) = match drained {
+        Some(drained) => drained,
+        None => {
+            drained_by = Instant::now();
+            pool.drain(Duration::ZERO).await
+        }
     };
     invoker.close().await;
     stop.cancel();
@@ -324,7 +337,21 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     scheduled.await.context("running schedules")?;
     schedules.close().await;
     buckets.close().await;
-    pollers.await.context("following event source mappings")?;
+    // Queues may have to be waited for, until they have back what no function was called with.
+    let ended = tokio::select! {
+        ended = &mut pollers => Some(ended),
+        () = tokio::time::sleep_until(drained_by) => None,
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            abandon.cancel();
+            pollers.await
+        }
+    };
+    ended.context("following event source mappings")?;
     queue.close().await;
     pool.close().await;
     mappings.close().await;

@@ -96,18 +96,31 @@ impl Moto {
 
     /// Sends a message; `more` are further arguments of the AWS command line.
     pub async fn send(&self, url: &str, body: &Value, more: &[&str]) {
-        let body = body.to_string();
+        // In a file, since an argument can't be as large as a message.
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), body.to_string()).expect("write a message");
+        let body = format!("file://{}", file.path().display());
         let arguments = [&["send-message", "--queue-url", url, "--message-body", &body], more].concat();
         self.sqs(&arguments).await;
     }
 
     /// Messages of a queue: those to be had and those that are hidden.
     pub async fn messages(&self, url: &str) -> u32 {
+        let (to_be_had, hidden) = self.counts(url).await;
+        to_be_had + hidden
+    }
+
+    async fn counts(&self, url: &str) -> (u32, u32) {
         let arguments = ["get-queue-attributes", "--queue-url", url, "--attribute-names", "All"];
         let attributes = self.sqs(&arguments).await["Attributes"].clone();
         let number =
             |name: &str| attributes[name].as_str().and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
-        number("ApproximateNumberOfMessages") + number("ApproximateNumberOfMessagesNotVisible")
+        (number("ApproximateNumberOfMessages"), number("ApproximateNumberOfMessagesNotVisible"))
+    }
+
+    /// Messages of a queue that somebody was given and nobody has deleted.
+    pub async fn hidden(&self, url: &str) -> u32 {
+        self.counts(url).await.1
     }
 
     /// Takes one message of a queue: its body.

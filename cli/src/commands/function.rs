@@ -132,9 +132,9 @@ pub(crate) struct Create {
     /// A sentence for people.
     #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
-    /// A layer version's ARN; may be given up to five times. A later one hides what an earlier one has under the same
+    /// A layer version: NAME:VERSION or its ARN; may be given up to five times. A later one hides what an earlier one has under the same
     /// name.
-    #[arg(long = "layer", value_name = "ARN")]
+    #[arg(long = "layer", value_name = "LAYER")]
     layers: Vec<String>,
     /// A tag; may be given several times.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = variable)]
@@ -192,8 +192,8 @@ pub(crate) struct UpdateConfig {
     /// Take every variable away.
     #[arg(long)]
     no_env: bool,
-    /// All layer versions by ARN; what is not named here is gone.
-    #[arg(long = "layer", value_name = "ARN", conflicts_with = "no_layers")]
+    /// All layer versions, by NAME:VERSION or ARN; what is not named here is gone.
+    #[arg(long = "layer", value_name = "LAYER", conflicts_with = "no_layers")]
     layers: Vec<String>,
     /// Take every layer away.
     #[arg(long)]

@@ -25,7 +25,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "What is in it appears under /opt of the functions that have it; Python looks in /opt/python.\n\n\
         Example:\n  thaw layer publish tools --source ./tools\n  \
-        thaw function update-config hello --layer arn:aws:lambda:us-east-1:000000000000:layer:tools:1"
+        thaw function update-config hello --layer tools:1"
     )]
     Publish(Publish),
     /// Show the newest version of every layer.
@@ -35,29 +35,29 @@ pub(crate) enum Command {
     },
     /// Show all versions of a layer.
     Versions {
-        /// The layer's name.
+        /// The layer's name or ARN.
         name: String,
         #[command(flatten)]
         filter: Filter,
     },
     /// Show one layer version.
-    Get {
-        /// The layer version's ARN.
-        arn: String,
-    },
+    Get(Which),
     /// Write the archive of a layer version to a file.
     GetContent {
-        /// The layer version's ARN.
-        arn: String,
+        #[command(flatten)]
+        which: Which,
         #[command(flatten)]
         target: Target,
     },
     /// Allow other accounts to use a layer version: their functions may have it by --layer ARN.
+    #[command(
+        after_help = "Example:\n  thaw layer allow tools:1 --statement-id team --principal 111111111111"
+    )]
     Allow(Allow),
     /// Take back what was allowed.
     Disallow {
-        /// The layer version's ARN.
-        arn: String,
+        #[command(flatten)]
+        which: Which,
         /// What `allow` was given.
         #[arg(long, value_name = "ID")]
         statement_id: String,
@@ -66,15 +66,29 @@ pub(crate) enum Command {
         revision_id: String,
     },
     /// Show what is allowed to whom, as JSON.
-    Policy {
-        /// The layer version's ARN.
-        arn: String,
-    },
+    Policy(Which),
     /// Delete a layer version. Functions that have it keep it.
-    Delete {
-        /// The layer version's ARN.
-        arn: String,
-    },
+    Delete(Which),
+}
+
+/// One layer version.
+#[derive(Args, Debug)]
+pub(crate) struct Which {
+    /// The layer version: NAME:VERSION, or its ARN. With --version the layer, by name or ARN.
+    layer: String,
+    /// The version, where LAYER does not say it.
+    #[arg(long, value_name = "NUMBER")]
+    version: Option<u64>,
+}
+
+impl Which {
+    /// As the daemon is told of it, which knows what is left out.
+    fn reference(self) -> String {
+        match self.version {
+            Some(version) => format!("{}:{version}", self.layer),
+            None => self.layer,
+        }
+    }
 }
 
 /// Which layer versions are meant.
@@ -90,8 +104,8 @@ pub(crate) struct Filter {
 
 #[derive(Args, Debug)]
 pub(crate) struct Allow {
-    /// The layer version's ARN.
-    arn: String,
+    #[command(flatten)]
+    which: Which,
     /// Names what is allowed, to take it back by.
     #[arg(long, value_name = "ID")]
     statement_id: String,
@@ -131,18 +145,18 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
         Command::Publish(publish) => self::publish(publish, client, ui).await,
         Command::List { filter } => list(String::new(), filter, client, ui).await,
         Command::Versions { name, filter } => list(name, filter, client, ui).await,
-        Command::Get { arn } => {
-            let request = GetLayerVersionRequest { layer_version_arn: arn };
+        Command::Get(which) => {
+            let request = GetLayerVersionRequest { layer_version_arn: which.reference() };
             show(client.layers().await?.get_layer_version(request).await?.into_inner().layer_version, ui)
         }
-        Command::GetContent { arn, target } => {
-            let request = GetLayerVersionContentRequest { layer_version_arn: arn };
+        Command::GetContent { which, target } => {
+            let request = GetLayerVersionContentRequest { layer_version_arn: which.reference() };
             let pieces = client.layers().await?.get_layer_version_content(request).await?.into_inner();
             target.receive(pieces, |message| message.chunk, ui).await
         }
         Command::Allow(allow) => {
             let request = AddLayerVersionPermissionRequest {
-                layer_version_arn: allow.arn,
+                layer_version_arn: allow.which.reference(),
                 statement_id: allow.statement_id,
                 principal: allow.principal,
                 action: String::new(),
@@ -152,26 +166,27 @@ pub(crate) async fn run(command: Command, client: &Client, ui: &Ui) -> Result<()
             let answer = client.layers().await?.add_layer_version_permission(request).await?.into_inner();
             ui.line(&answer.statement)
         }
-        Command::Disallow { arn, statement_id, revision_id } => {
+        Command::Disallow { which, statement_id, revision_id } => {
             let request = RemoveLayerVersionPermissionRequest {
-                layer_version_arn: arn,
+                layer_version_arn: which.reference(),
                 statement_id: statement_id.clone(),
                 revision_id,
             };
             client.layers().await?.remove_layer_version_permission(request).await?;
             ui.done(&json!({ "Removed": statement_id }), &format!("removed {statement_id}"))
         }
-        Command::Policy { arn } => {
-            let request = GetLayerVersionPolicyRequest { layer_version_arn: arn };
+        Command::Policy(which) => {
+            let request = GetLayerVersionPolicyRequest { layer_version_arn: which.reference() };
             show_policy(
                 &client.layers().await?.get_layer_version_policy(request).await?.into_inner().policy,
                 ui,
             )
         }
-        Command::Delete { arn } => {
-            let request = DeleteLayerVersionRequest { layer_version_arn: arn.clone() };
+        Command::Delete(which) => {
+            let deleted = which.reference();
+            let request = DeleteLayerVersionRequest { layer_version_arn: deleted.clone() };
             client.layers().await?.delete_layer_version(request).await?;
-            ui.done(&json!({ "Deleted": arn }), &format!("deleted {arn}"))
+            ui.done(&json!({ "Deleted": deleted }), &format!("deleted {deleted}"))
         }
     }
 }

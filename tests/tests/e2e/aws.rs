@@ -68,6 +68,16 @@ async fn a_request_that_is_not_signed_as_it_should_be_is_refused_in_awss_words()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_tenant_reaches_what_another_has() {
+    with_two_tenants("tenants.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_uploads_stall_keeps_no_other_from_sending_what_is_large() {
+    with_two_tenants("large_bodies.py").await;
+}
+
+/// Runs a script against a daemon that two tenants have.
+async fn with_two_tenants(name: &str) {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("credentials.toml");
     let text = "[[credential]]\naccess_key_id = \"AKIAA\"\nsecret_access_key = \"of a\"\naccount = \"000000000000\"\n\
@@ -77,8 +87,7 @@ async fn no_tenant_reaches_what_another_has() {
     let world =
         World::start_with(&[("aws-credentials", file.to_str().unwrap()), ("memory-budget-mb", "2000")]).await;
     let endpoint = endpoint(&world).await;
-    script("tenants.py", &[&endpoint, "AKIAA", "of a", "000000000000", "AKIAB", "of b", "000000000002"])
-        .await;
+    script(name, &[&endpoint, "AKIAA", "of a", "000000000000", "AKIAB", "of b", "000000000002"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,6 +51,7 @@ mod schedules;
 mod services;
 mod settings;
 mod sqs;
+mod sqs_given_back;
 mod start;
 mod urls;
 mod versions;

@@ -125,6 +125,54 @@ async fn layers_are_found_by_what_they_are_for_and_shared_by_their_policy() {
 }
 
 #[tokio::test]
+async fn a_layer_version_is_named_by_its_arn_or_by_its_layers_name() {
+    let world = world().await;
+    let (layer, directory) = (unique("named"), tempfile::tempdir().unwrap());
+    let path = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
+    let zip = path("layer.zip");
+    fs::write(&zip, Package::new().file("data/one.txt", b"one").zip()).unwrap();
+    let published = json(&world, &["layer", "publish", &layer, "--zip", &zip]).await;
+    let arn = published["LayerVersionArn"].as_str().expect("an ARN");
+    let layer_arn = arn.strip_suffix(":1").expect("the first version");
+    let short = format!("{layer}:1");
+    let names: [&[&str]; 4] =
+        [&[arn], &[&short], &[&layer, "--version", "1"], &[layer_arn, "--version", "1"]];
+    for (number, name) in names.into_iter().enumerate() {
+        let run = async |command: &str, more: &[&str]| {
+            thaw(&world, &[&["layer", command], name, more].concat()).await.ok()
+        };
+        assert!(run("get", &[]).await.contains(arn));
+        let got = path(&format!("{number}.zip"));
+        run("get-content", &["--to", &got]).await;
+        assert!(fs::metadata(&got).unwrap().len() > 0);
+        run("allow", &["--statement-id", "one", "--principal", "111111111111"]).await;
+        assert!(run("policy", &[]).await.contains(arn));
+        run("disallow", &["--statement-id", "one"]).await;
+    }
+    for name in [&layer, layer_arn] {
+        let versions = json(&world, &["layer", "versions", name]).await;
+        assert_eq!(versions["LayerVersions"][0]["LayerVersionArn"], arn);
+    }
+    let function = world.create(NewFunction::of("echo")).await;
+    let updated = json(&world, &["function", "update-config", &function, "--layer", &short]).await;
+    assert_eq!(updated["Layers"][0]["Arn"], arn);
+
+    for command in ["get", "policy", "delete"] {
+        for (name, more) in [(layer.as_str(), &[][..]), (layer_arn, &[]), (&short, &["--version", "2"])] {
+            let told = "LAYER: must name a layer version: NAME:VERSION, such as tools:1, or its ARN";
+            refused(&world, 3, told, &[&["layer", command, name], more].concat()).await;
+        }
+    }
+    let of_another = layer_arn.replace("000000000000", "111111111111");
+    refused(&world, 3, "NAME: must be a layer of account 000000000000", &["layer", "versions", &of_another])
+        .await;
+    let unnamed = ["function", "update-config", &function, "--layer", &layer];
+    refused(&world, 3, "--layer: 1 validation error detected", &unnamed).await;
+    thaw(&world, &["layer", "delete", &layer, "--version", "1"]).await.ok();
+    refused(&world, 3, "does not exist", &["layer", "get", &short]).await;
+}
+
+#[tokio::test]
 async fn a_statement_has_lambdas_conditions() {
     let world = world().await;
     let name = world.create(NewFunction::of("echo")).await;

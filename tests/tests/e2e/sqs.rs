@@ -19,10 +19,10 @@ use crate::{
 };
 
 /// A daemon with queues, and a function that prints which messages it has processed.
-struct Fed {
-    world: World,
-    moto: Moto,
-    name: String,
+pub(crate) struct Fed {
+    pub(crate) world: World,
+    pub(crate) moto: Moto,
+    pub(crate) name: String,
 }
 
 fn arn(queue: &str) -> String {
@@ -41,23 +41,25 @@ fn create(function: &str, queue: &str, settings: EventSourceSettings) -> CreateE
 }
 
 impl Fed {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let moto = Moto::start().await;
         let world = World::start_with(&[("sqs-endpoint", &moto.url())]).await;
         let name = world.create(NewFunction::of("records")).await;
         Self { world, moto, name }
     }
 
-    async fn map(&self, queue: &str, settings: EventSourceSettings) {
-        self.try_map(queue, settings).await.unwrap();
+    /// Maps a queue, and gives the mapping's UUID.
+    pub(crate) async fn map(&self, queue: &str, settings: EventSourceSettings) -> String {
+        self.try_map(queue, settings).await.unwrap()
     }
 
-    async fn try_map(&self, queue: &str, settings: EventSourceSettings) -> Result<(), Status> {
+    async fn try_map(&self, queue: &str, settings: EventSourceSettings) -> Result<String, Status> {
         let request = create(&self.name, queue, settings);
-        self.world.event_sources().create_event_source(request).await.map(drop)
+        let created = self.world.event_sources().create_event_source(request).await?.into_inner();
+        Ok(created.event_source.unwrap().uuid)
     }
 
-    async fn processed(&self, count: usize) -> Vec<String> {
+    pub(crate) async fn processed(&self, count: usize) -> Vec<String> {
         eventually(&format!("{count} messages are processed"), async || {
             let done = printed(&self.world, &self.name, "done").await;
             (done.len() >= count).then_some(done)
@@ -65,7 +67,7 @@ impl Fed {
         .await
     }
 
-    async fn is_empty(&self, url: &str) {
+    pub(crate) async fn is_empty(&self, url: &str) {
         eventually("the queue is empty", async || (self.moto.messages(url).await == 0).then_some(())).await;
     }
 }

@@ -25,8 +25,9 @@ use crate::identity::sigv4::{Identity, Verifier};
 /// The most bytes of a request that is no operation of Lambda: a form with a few words in it.
 const SMALL_BODY: usize = 64 * 1024;
 
-/// Large bodies that are taken at the same time, each of 70 MB at the most.
-const LARGE_BODIES_AT_ONCE: usize = 4;
+/// What large bodies of an account may take at the same time, in MB: four packages of 50 MB, each 67 MB in base64, or as many
+/// payloads as have room in that.
+const LARGE_BODIES: u32 = 268;
 
 /// Services, as signatures name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ impl Door {
         let events = Events::new(doors.schedules.clone());
         let (lambda, urls) = (Lambda::new(doors.clone()), Urls::new(doors.clone()));
         let s3 = S3::new(doors.buckets.clone(), doors.invoker.clone(), doors.clock.clone());
-        Self { lambda, logs, events, s3, urls, doors, bodies: Bodies::new(LARGE_BODIES_AT_ONCE) }
+        Self { lambda, logs, events, s3, urls, doors, bodies: Bodies::new(LARGE_BODIES) }
     }
 
     /// Answers a request, whatever it is. `peer` has the other end of its connection.
@@ -151,7 +152,8 @@ impl Door {
             None if service == Service::S3 => s3::BODY_LIMIT,
             None => SMALL_BODY,
         };
-        let (body, place) = match self.bodies.read(body, limit).await {
+        // The room is that of the account that the request says it is of: whether it is shows only when the body is there.
+        let (body, place) = match self.bodies.read(admitted.identity().account, body, limit).await {
             Ok(read) => read,
             Err(BodyError::Broken) => {
                 return Err(AwsError::new("RequestTimeoutException", "The body did not arrive whole."));

@@ -15,6 +15,7 @@ use super::{
     attributes::tags,
     download::{Pieces, pieces},
     error::{Refusal, invalid},
+    layers::spelled_out,
     upload::{first, receive},
     wire::{self, configuration, expected, parse, parse_optional, parse_reference, parse_size},
 };
@@ -54,7 +55,7 @@ impl FunctionService for Functions {
         let function = CreateFunction {
             name: parse("function_name", &first.function_name)?,
             settings,
-            layers: layers(&first.layers)?,
+            layers: layers(&self.registry, &first.layers)?,
             tags: tags(first.tags)?,
             code_signing: parse_optional("code_signing_config_arn", &first.code_signing_config_arn)?,
             publish: first.publish,
@@ -145,7 +146,7 @@ impl FunctionService for Functions {
         }
         let update = UpdateConfiguration {
             revision_id,
-            ..changes(&mask.paths, request.configuration.unwrap_or_default())?
+            ..changes(&self.registry, &mask.paths, request.configuration.unwrap_or_default())?
         };
         if let Some(runtime) = &update.runtime {
             self.check_runtime(runtime).await?;
@@ -204,8 +205,9 @@ fn variables(environment: Environment) -> Result<functions::Environment, Status>
         .map_err(|error| invalid("environment", error.message))
 }
 
-fn layers<T: AsRef<str>>(arns: &[T]) -> Result<Vec<LayerVersionArn>, Status> {
-    LayerVersionArn::of_list(arns).map_err(|error| invalid("layers", error.message))
+fn layers<T: AsRef<str>>(registry: &FunctionRegistry, named: &[T]) -> Result<Vec<LayerVersionArn>, Status> {
+    let arns: Vec<String> = named.iter().map(|named| spelled_out(registry, named.as_ref())).collect();
+    LayerVersionArn::of_list(&arns).map_err(|error| invalid("layers", error.message))
 }
 
 /// What is to change of how a function logs.
@@ -214,7 +216,11 @@ fn logging(update: &mut UpdateConfiguration) -> &mut LoggingChange {
 }
 
 /// What a mask takes from a configuration.
-fn changes(paths: &[String], from: FunctionConfiguration) -> Result<UpdateConfiguration, Status> {
+fn changes(
+    registry: &FunctionRegistry,
+    paths: &[String],
+    from: FunctionConfiguration,
+) -> Result<UpdateConfiguration, Status> {
     let mut update = UpdateConfiguration::default();
     let mut environment = from.environment;
     for path in paths {
@@ -245,7 +251,7 @@ fn changes(paths: &[String], from: FunctionConfiguration) -> Result<UpdateConfig
             }
             "layers" => {
                 let arns: Vec<&str> = from.layers.iter().map(|layer| layer.arn.as_str()).collect();
-                update.layers = Some(layers(&arns)?);
+                update.layers = Some(layers(registry, &arns)?);
             }
             other => {
                 return Err(invalid(

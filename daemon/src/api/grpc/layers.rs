@@ -19,8 +19,8 @@ use super::{
     wire::{expected, page_size, parse, parse_optional, timestamp},
 };
 use crate::functions::{
-    Action, AddPermission, Architecture, CompatibleRuntime, FunctionRegistry, LayerVersion, LayerVersionArn,
-    PublishLayer, Statement, VersionNumber,
+    Action, AddPermission, Architecture, CompatibleRuntime, FunctionRegistry, LayerArn, LayerName,
+    LayerVersion, LayerVersionArn, PublishLayer, Statement, VersionNumber,
 };
 
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl LayerService for Layers {
         let architectures = Architecture::of_layer(&first.compatible_architectures)
             .map_err(|error| invalid("compatible_architectures", error.message))?;
         let publish = PublishLayer {
-            name: parse("layer_name", &first.layer_name)?,
+            name: layer_name(&self.registry, &first.layer_name)?,
             description: parse("description", &first.description)?,
             license: parse_optional("license_info", &first.license_info)?,
             runtimes: (!runtimes.is_empty()).then_some(runtimes),
@@ -57,7 +57,7 @@ impl LayerService for Layers {
         &self,
         request: Request<GetLayerVersionRequest>,
     ) -> Result<Response<GetLayerVersionResponse>, Status> {
-        let arn = parse("layer_version_arn", &request.into_inner().layer_version_arn)?;
+        let arn = layer_version(&self.registry, &request.into_inner().layer_version_arn)?;
         let version = self.registry.layer_version(&arn).map_err(Refusal::from)?;
         Ok(Response::new(GetLayerVersionResponse { layer_version: Some(wire(&version)) }))
     }
@@ -96,7 +96,7 @@ impl LayerService for Layers {
                 Some(token.parse().map_err(|_| invalid("page_token", "is no token of an answer before"))?)
             }
         };
-        let name = parse("layer_name", &layer_name)?;
+        let name = self::layer_name(&self.registry, &layer_name)?;
         let page = self.registry.list_layer_versions(&name, runtime.as_ref(), architecture, before, limit);
         answer(&page.items, page.next.map(|number| number.to_string()))
     }
@@ -105,7 +105,7 @@ impl LayerService for Layers {
         &self,
         request: Request<DeleteLayerVersionRequest>,
     ) -> Result<Response<DeleteLayerVersionResponse>, Status> {
-        let arn: LayerVersionArn = parse("layer_version_arn", &request.into_inner().layer_version_arn)?;
+        let arn = layer_version(&self.registry, &request.into_inner().layer_version_arn)?;
         self.registry.delete_layer_version(arn).await.map_err(Refusal::from)?;
         Ok(Response::new(DeleteLayerVersionResponse {}))
     }
@@ -116,7 +116,7 @@ impl LayerService for Layers {
         &self,
         request: Request<GetLayerVersionContentRequest>,
     ) -> Result<Response<Self::GetLayerVersionContentStream>, Status> {
-        let arn = parse("layer_version_arn", &request.into_inner().layer_version_arn)?;
+        let arn = layer_version(&self.registry, &request.into_inner().layer_version_arn)?;
         let package = self.registry.layer_version(&arn).map_err(Refusal::from)?.package;
         let archive = self.registry.archive(package).await.map_err(Refusal::from)?;
         Ok(Response::new(pieces(archive, |chunk| GetLayerVersionContentResponse { chunk })))
@@ -127,7 +127,7 @@ impl LayerService for Layers {
         request: Request<AddLayerVersionPermissionRequest>,
     ) -> Result<Response<AddLayerVersionPermissionResponse>, Status> {
         let request = request.into_inner();
-        let arn = parse("layer_version_arn", &request.layer_version_arn)?;
+        let arn = layer_version(&self.registry, &request.layer_version_arn)?;
         let action = match request.action.as_str() {
             "" => Action::GET_LAYER_VERSION,
             action => action,
@@ -155,7 +155,7 @@ impl LayerService for Layers {
         request: Request<RemoveLayerVersionPermissionRequest>,
     ) -> Result<Response<RemoveLayerVersionPermissionResponse>, Status> {
         let request = request.into_inner();
-        let arn = parse("layer_version_arn", &request.layer_version_arn)?;
+        let arn = layer_version(&self.registry, &request.layer_version_arn)?;
         let id = parse("statement_id", &request.statement_id)?;
         let revision_id = expected(&request.revision_id);
         self.registry.remove_layer_permission(arn, id, revision_id).await.map_err(Refusal::from)?;
@@ -166,13 +166,47 @@ impl LayerService for Layers {
         &self,
         request: Request<GetLayerVersionPolicyRequest>,
     ) -> Result<Response<GetLayerVersionPolicyResponse>, Status> {
-        let arn: LayerVersionArn = parse("layer_version_arn", &request.into_inner().layer_version_arn)?;
+        let arn = layer_version(&self.registry, &request.into_inner().layer_version_arn)?;
         let policy = self.registry.layer_policy(&arn).map_err(Refusal::from)?;
         Ok(Response::new(GetLayerVersionPolicyResponse {
             policy: policy.document(&arn.to_string()),
             revision_id: policy.revision_id.to_string(),
         }))
     }
+}
+
+/// The ARN of a layer version that a caller names by `NAME:VERSION`, which is one of his own; anything else as it is.
+pub(super) fn spelled_out(registry: &FunctionRegistry, text: &str) -> String {
+    let own = || {
+        let (name, version) = text.split_once(':')?;
+        let name: LayerName = name.parse().ok()?;
+        let version: VersionNumber =
+            version.bytes().all(|byte| byte.is_ascii_digit()).then(|| version.parse().ok())??;
+        Some(registry.layer_arn(name).with_version(version).to_string())
+    };
+    own().unwrap_or_else(|| text.to_owned())
+}
+
+/// The layer version that a caller names.
+fn layer_version(registry: &FunctionRegistry, text: &str) -> Result<LayerVersionArn, Status> {
+    spelled_out(registry, text).parse().map_err(|_| {
+        let told = "must name a layer version: NAME:VERSION, such as tools:1, or its ARN; `thaw layer versions NAME` shows \
+                    which there are";
+        invalid("layer_version_arn", told)
+    })
+}
+
+/// The layer that a caller names: by its name, or by the ARN of one of his own.
+fn layer_name(registry: &FunctionRegistry, text: &str) -> Result<LayerName, Status> {
+    if !text.starts_with("arn:") {
+        return parse("layer_name", text);
+    }
+    let arn: LayerArn = parse("layer_name", text)?;
+    if registry.layer_arn(arn.name.clone()) != arn {
+        let told = format!("must be a layer of account {} in {}", registry.account(), registry.region());
+        return Err(invalid("layer_name", told));
+    }
+    Ok(arn.name)
 }
 
 fn wire(version: &LayerVersion) -> v1::LayerVersion {

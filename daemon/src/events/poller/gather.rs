@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     call,
@@ -11,8 +12,9 @@ use super::{
 };
 use crate::events::mapping::MappingSettings;
 
-/// How long a source is asked to wait for a first record. It is interrupted when the mapping changes.
-const WAIT: Duration = Duration::from_secs(5);
+/// How long a source is asked to wait at a time. A queue's worker that is told to stop may have to wait for as long, since
+/// what a queue gives meanwhile is not to be lost (`Source::finish`).
+pub(super) const WAIT: Duration = Duration::from_secs(5);
 
 /// What was read of a source and is not in a batch yet.
 #[derive(Debug, Default)]
@@ -21,12 +23,15 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// Gathers the next batch. Empty if nothing came for a while. What filters leave out is done with at once.
+    /// Gathers the next batch. Empty if nothing came for a while. What filters leave out is done with at once. With
+    /// `is_draining` no more is read than what is under way. `None` after `stop`: what was read is [kept](Self::take_all).
     pub(super) async fn gather<S: Source>(
         &mut self,
         source: &mut S,
         settings: &MappingSettings,
-    ) -> Result<Vec<Record>, SourceError> {
+        is_draining: impl Fn() -> bool,
+        stop: &CancellationToken,
+    ) -> Result<Option<Vec<Record>>, SourceError> {
         let size = usize::try_from(settings.batch_size).unwrap_or(usize::MAX);
         let bytes = call::records_limit(settings);
         let window = Duration::from_secs(settings.batching_window.into());
@@ -34,21 +39,43 @@ impl Buffer {
         while !self.is_full(size, bytes) {
             let wait = match deadline {
                 None => WAIT,
-                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()).min(WAIT),
             };
             let is_over = deadline.is_some() && wait.is_zero();
             // Whatever is there already is taken along, also without a window.
-            let read = source.read(size - self.kept.len(), wait).await?;
+            let reading = source.read(size - self.kept.len(), wait);
+            let Some(read) = stop.run_until_cancelled(reading).await else { return Ok(None) };
+            let read = read?;
             let nothing_came = read.is_empty();
             self.take(source, settings, read).await?;
-            if is_over || nothing_came && (deadline.is_none() || Some(Instant::now()) >= deadline) {
+            if is_draining()
+                || is_over
+                || nothing_came && (deadline.is_none() || Some(Instant::now()) >= deadline)
+            {
                 break;
             }
             if deadline.is_none() && !self.kept.is_empty() {
                 deadline = Some(Instant::now() + window);
             }
         }
-        Ok(self.batch(size, bytes))
+        Ok(Some(self.batch(size, bytes)))
+    }
+
+    /// Takes what a source gave last, whatever filters say.
+    pub(super) fn keep(&mut self, records: Vec<Record>) {
+        self.kept.extend(records);
+    }
+
+    /// Puts a batch back that nobody was given.
+    pub(super) fn put_back(&mut self, batch: Vec<Record>) {
+        for record in batch.into_iter().rev() {
+            self.kept.push_front(record);
+        }
+    }
+
+    /// Takes out everything that is in no batch.
+    pub(super) fn take_all(&mut self) -> Vec<Record> {
+        self.kept.drain(..).collect()
     }
 
     async fn take<S: Source>(

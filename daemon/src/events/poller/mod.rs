@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Each mapping has a keeper, which follows its changes: a worker is started for what is to be read, and stopped, after the
-//! call that it makes, when the mapping changes. A record is the source's until it is through ([`source::Source`]), so that
+//! call that it makes, when the mapping changes. What a queue has given it by then, or is about to, and no function was called
+//! with, it gives back, since a queue hides what it gives; only then the next worker begins. A record is the source's until it is through ([`source::Source`]), so that
 //! whatever ends a worker, nothing is lost and what was under way comes again. What a source does not keep itself, [`shards`]
 //! does. Nothing that comes later in a stream is told to be through before what comes earlier ([`pieces`]). While the daemon
 //! drains, workers wait.
@@ -17,6 +18,7 @@ mod begun;
 mod call;
 mod failures;
 mod gather;
+mod messages;
 mod pieces;
 pub(super) mod record;
 mod report;
@@ -93,7 +95,7 @@ pub struct Pollers {
 }
 
 impl Pollers {
-    /// Pollers of these mappings.
+    /// Pollers of these mappings. For `abandon` see [`follow`](Self::follow).
     #[must_use]
     pub fn new(
         mappings: MappingRegistry,
@@ -102,11 +104,13 @@ impl Pollers {
         invoker: Invoker,
         pool: Pool,
         clock: SharedClock,
+        abandon: CancellationToken,
     ) -> Self {
-        Self { mappings, endpoints, store, tools: Tools { invoker, pool, clock } }
+        Self { mappings, endpoints, store, tools: Tools { invoker, pool, clock, abandon } }
     }
 
-    /// Follows the mappings until `stop`, and then until every worker has ended its call.
+    /// Follows the mappings until `stop`, and then until every worker has ended its call, and has given back to its queue what
+    /// no function was called with. For that it may have to wait until the queue answers, some seconds; `abandon` ends the wait.
     pub async fn follow(self, stop: CancellationToken) {
         let mut changed = self.mappings.subscribe();
         let mut kept: HashSet<(AccountId, MappingId)> = HashSet::new();
@@ -219,11 +223,11 @@ impl Pollers {
             Delivery::Queue { maximum_concurrency } => maximum_concurrency.unwrap_or(QUEUE_WORKERS),
             Delivery::Stream(_) => QUEUE_WORKERS,
         };
-        let workers = TaskTracker::new();
+        let (workers, receives) = (TaskTracker::new(), TaskTracker::new());
         for _ in 0..most.min(QUEUE_WORKERS_MAX) {
             match Queue::new(endpoint, &mapping.source) {
                 Ok(queue) => {
-                    let queue = queue.with_window(mapping.settings.batching_window);
+                    let queue = queue.among(receives.clone()).with_window(mapping.settings.batching_window);
                     let (pollers, mapping, stop) = (self.clone(), Arc::clone(&mapping), stop.clone());
                     workers.spawn(async move { pollers.run(mapping, queue, stop).await });
                 }

@@ -25,7 +25,7 @@ pub(crate) trait Source: Send + 'static {
     }
 
     /// Reads at most `limit` records, in their order, which were not read since this source was opened. Waits for the first
-    /// for `wait` at most. May be dropped: what was read then is read again.
+    /// for `wait` at most. May be dropped: what was read then is read again, or [`finish`](Self::finish) gives it.
     fn read(
         &mut self,
         limit: usize,
@@ -34,6 +34,19 @@ pub(crate) trait Source: Send + 'static {
 
     /// Says that records need not come again.
     fn done(&mut self, records: &[Record]) -> impl Future<Output = Result<(), SourceError>> + Send;
+
+    /// Ends the read that was dropped when the source was not to be read any more, and gives what it has brought. The wait that
+    /// it was asked for goes on to its end. Only a queue has any such: the others give everything again to whoever reads next.
+    fn finish(&mut self) -> impl Future<Output = Result<Vec<Record>, SourceError>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Has a queue give records that no function was called with to whoever asks next, rather than hide them for longer. Those
+    /// of other sources come again as it is.
+    fn give_back(&mut self, records: &[Record]) -> impl Future<Output = Result<(), SourceError>> + Send {
+        let _ = records;
+        async { Ok(()) }
+    }
 
     /// How far what was read of it reaches. Only where there are windows it is known.
     fn horizon(&self) -> Horizon {

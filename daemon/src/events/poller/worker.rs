@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    events::mapping::{Delivery, Mapping, SourceKind, StreamSettings},
+    events::mapping::{Delivery, Mapping, StreamSettings},
     invoke::{Invoker, NewResult},
     sandbox::Pool,
 };
@@ -27,16 +27,14 @@ use crate::{
 /// How often a daemon that drains is looked at again.
 const DRAINING: Duration = Duration::from_millis(200);
 
-/// How long messages of a queue wait here for their function. After that they are left to the queue, which gives them again:
-/// its visibility time-out is 30 s unless it is set.
-const QUEUE_PATIENCE: Duration = Duration::from_secs(20);
-
 /// What workers work with.
 #[derive(Clone, Debug)]
 pub(super) struct Tools {
     pub(super) invoker: Invoker,
     pub(super) pool: Pool,
     pub(super) clock: SharedClock,
+    /// The daemon ends and waits no more: what would be given back to a queue stays hidden for as long as the queue says.
+    pub(super) abandon: CancellationToken,
 }
 
 /// One worker.
@@ -56,24 +54,36 @@ pub(super) struct Stopped;
 impl<S: Source> Worker<S> {
     pub(super) async fn run(mut self) {
         let mut buffer = Buffer::default();
+        self.work(&mut buffer).await;
+        self.give_back(&mut buffer).await;
+    }
+
+    /// Reads and calls until it is told to stop. What nobody was given is in the buffer then.
+    async fn work(&mut self, buffer: &mut Buffer) {
         let mut backoff = Backoff::new();
         let stop = self.stop.clone();
         while !stop.is_cancelled() {
             if self.tools.pool.is_draining() {
+                if !buffer.is_empty() {
+                    self.give_back(buffer).await;
+                }
                 let pause = tokio::time::sleep(DRAINING);
                 let _ = stop.run_until_cancelled(pause).await;
                 continue;
             }
-            let gathering = buffer.gather(&mut self.source, &self.mapping.settings);
-            match stop.run_until_cancelled(gathering).await {
-                None => return,
-                Some(Ok(batch)) => {
+            let pool = self.tools.pool.clone();
+            let is_draining = || pool.is_draining();
+            match buffer.gather(&mut self.source, &self.mapping.settings, is_draining, &stop).await {
+                Ok(None) => return,
+                Ok(Some(batch)) => {
                     backoff.reset();
-                    if self.process(batch).await.is_err() || self.end_what_is_over(&buffer).await.is_err() {
+                    if self.process(batch, buffer).await.is_err()
+                        || self.end_what_is_over(buffer).await.is_err()
+                    {
                         return;
                     }
                 }
-                Some(Err(error)) => {
+                Err(error) => {
                     self.note_source_failure(&error);
                     if !backoff.pause(&stop).await {
                         return;
@@ -83,67 +93,20 @@ impl<S: Source> Worker<S> {
         }
     }
 
-    fn note_source_failure(&self, error: &SourceError) {
+    pub(super) fn note_source_failure(&self, error: &SourceError) {
         tracing::warn!(mapping = %self.mapping.id, source = %self.mapping.source, %error, "an event source does not answer");
         self.mapping.note_result(format!("PROBLEM: {error}"));
     }
 
-    async fn process(&mut self, batch: Vec<Record>) -> Result<(), Stopped> {
+    async fn process(&mut self, batch: Vec<Record>, buffer: &mut Buffer) -> Result<(), Stopped> {
         let mapping = Arc::clone(&self.mapping);
         match &mapping.settings.delivery {
-            Delivery::Queue { .. } => self.process_messages(batch).await,
+            Delivery::Queue { .. } => self.process_messages(batch, buffer).await,
             Delivery::Stream(settings) if self.windows.is_some() => {
                 self.process_windows(batch, settings).await
             }
             Delivery::Stream(settings) => self.process_stream(batch, settings).await,
         }
-    }
-
-    /// Each message stands alone: what failed is not done, and the queue gives it again.
-    async fn process_messages(&mut self, batch: Vec<Record>) -> Result<(), Stopped> {
-        let batch = self.without_loops(batch);
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let done = match self.call(&Request::of(&batch), Some(QUEUE_PATIENCE)).await? {
-            Called::Answered { answer, told } => match self.report(&answer, &batch) {
-                Report::AllDone => {
-                    self.mapping.note_result("OK");
-                    batch
-                }
-                Report::Failed(failed) => {
-                    self.note_failure(&told, "some records failed");
-                    let kept = batch.into_iter().enumerate().filter(|(at, _)| !failed.contains(at));
-                    kept.map(|(_, record)| record).collect()
-                }
-                Report::Unclear => {
-                    self.note_failure(&told, "the answer is no report of failed records");
-                    Vec::new()
-                }
-            },
-            Called::Failed(told) => {
-                self.note_failure(&told, &told.why);
-                Vec::new()
-            }
-            Called::NotNow(_) => Vec::new(),
-        };
-        if done.is_empty() { Ok(()) } else { self.done(&done).await }
-    }
-
-    /// What belongs to a chain of invocations in which the function has been called as often as it may is left to the queue,
-    /// and its dead letters, as on Lambda. Of a FIFO queue so is what comes after it.
-    fn without_loops(&self, mut batch: Vec<Record>) -> Vec<Record> {
-        let is_loop = |record: &Record| call::is_loop(&self.tools.invoker, &self.mapping, record);
-        let before = batch.len();
-        if self.mapping.source.kind() == SourceKind::SqsFifo {
-            batch.truncate(batch.iter().position(is_loop).unwrap_or(before));
-        } else {
-            batch.retain(|record| !is_loop(record));
-        }
-        if batch.len() < before {
-            self.mapping.note_result("PROBLEM: Function call failed: a recursive loop was detected");
-        }
-        batch
     }
 
     /// What comes first is through first.
@@ -226,7 +189,7 @@ impl<S: Source> Worker<S> {
         }
     }
 
-    /// Calls the function; waits as long as it can't be called, or for `patience` at most.
+    /// Calls the function; waits as long as it can't be called, or for `patience` at most and not while the daemon drains.
     pub(super) async fn call(
         &self,
         request: &Request,
@@ -239,7 +202,8 @@ impl<S: Source> Worker<S> {
                 Called::NotNow(why) => {
                     self.mapping.note_result(format!("PROBLEM: Function call failed: {why}"));
                     tracing::debug!(mapping = %self.mapping.id, why, "a batch waits for its function");
-                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    let is_over = |deadline| Instant::now() >= deadline || self.tools.pool.is_draining();
+                    if deadline.is_some_and(is_over) {
                         return Ok(Called::NotNow(why));
                     }
                     if !backoff.pause(&self.stop).await {
@@ -273,7 +237,7 @@ impl<S: Source> Worker<S> {
         }
     }
 
-    fn report(&self, answer: &[u8], records: &[Record]) -> Report {
+    pub(super) fn report(&self, answer: &[u8], records: &[Record]) -> Report {
         if !self.mapping.settings.report_batch_item_failures {
             return Report::AllDone;
         }

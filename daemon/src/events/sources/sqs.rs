@@ -3,20 +3,29 @@
 //! A queue hides a message that it has given out for its visibility time-out, and gives it again after that, unless it is
 //! deleted: so `done` deletes, and nothing is to be kept here. Of a FIFO queue's groups, nothing is given out as long as
 //! something of them is hidden: which keeps their order, however many workers there are.
+//!
+//! A queue that is asked to wait for messages can't be told that nobody waits any more: it gives what comes to the request that
+//! it has, and hides it. So each request is a task of its own, whose answer is awaited also when nobody wants it any more
+//! ([`Source::finish`]), and what it brings is shown again at once ([`Source::give_back`]). Nothing is shown while another
+//! worker of the same mapping still asks: it would get it, and give it back in its turn, and a queue that counts how often a
+//! message was received has it among the dead letters before any function has seen it. What is shown again of a FIFO queue's
+//! group, it gives in its order: before all of it is shown, it gives nothing of the group.
 
 use std::time::Duration;
 
 use aws_sdk_sqs::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
+    operation::receive_message::ReceiveMessageError,
     types::{
-        DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName,
-        QueueAttributeName,
+        BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+        Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::aws;
 use crate::{
@@ -30,7 +39,7 @@ use crate::{
     },
 };
 
-/// Messages that SQS gives or deletes at a time, at most.
+/// Messages that SQS gives, deletes or shows again at a time, at most.
 const MESSAGES: usize = 10;
 
 /// A queue.
@@ -42,12 +51,25 @@ pub(crate) struct Queue {
     url: Option<String>,
     /// Its messages are gathered over a batching window.
     is_gathered: bool,
+    /// The request for messages that is under way.
+    receiving: Option<AbortOnDropHandle<Result<Vec<Message>, SdkError<ReceiveMessageError>>>>,
+    /// Those of all workers of the mapping.
+    receives: TaskTracker,
 }
 
 impl Queue {
     pub(crate) fn new(endpoint: &AwsEndpoint, arn: &SourceArn) -> Result<Self, SourceError> {
         let config = endpoint.sdk_config(arn.account(), arn.region().as_str()).map_err(SourceError::new)?;
-        Ok(Self { client: Client::new(&config), arn: arn.clone(), url: None, is_gathered: false })
+        Ok(Self::of(Client::new(&config), arn.clone()))
+    }
+
+    fn of(client: Client, arn: SourceArn) -> Self {
+        Self { client, arn, url: None, is_gathered: false, receiving: None, receives: TaskTracker::new() }
+    }
+
+    /// The queue for one of a mapping's workers, whose requests for messages are all among these.
+    pub(crate) fn among(self, receives: TaskTracker) -> Self {
+        Self { receives, ..self }
     }
 
     /// The queue for a mapping with a batching window of so many seconds.
@@ -94,6 +116,47 @@ impl Queue {
         aws::failed("SQS", &error)
     }
 
+    /// Begins to ask for messages.
+    fn receive(
+        &self,
+        url: String,
+        most: i32,
+        seconds: i32,
+    ) -> AbortOnDropHandle<Result<Vec<Message>, SdkError<ReceiveMessageError>>> {
+        let asking = self
+            .client
+            .receive_message()
+            .queue_url(url)
+            .max_number_of_messages(most)
+            .wait_time_seconds(seconds)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All");
+        AbortOnDropHandle::new(
+            self.receives.spawn(async move { Ok(asking.send().await?.messages.unwrap_or_default()) }),
+        )
+    }
+
+    /// The messages of the request that is under way, if there is one. May be dropped, and called again.
+    async fn received(&mut self) -> Result<Vec<Message>, SourceError> {
+        let Some(receiving) = &mut self.receiving else { return Ok(Vec::new()) };
+        let received = receiving.await;
+        self.receiving = None;
+        received.map_err(SourceError::new)?.map_err(|error| self.failed(error))
+    }
+
+    /// Whether a request for several messages was done with all of them. One that has been given out again meanwhile is not this
+    /// worker's any more: whoever has it now decides.
+    fn checked(&self, failed: Vec<BatchResultErrorEntry>, what: &str) -> Result<(), SourceError> {
+        for failed in failed {
+            if !failed.sender_fault {
+                return Err(SourceError::new(format_args!("SQS does not {what} a message: {}", failed.code)));
+            }
+            tracing::warn!(queue = %self.arn, code = failed.code, what,
+                "a message has been given out again meanwhile, and may come twice");
+        }
+        Ok(())
+    }
+
     fn record(&self, message: Message) -> Option<Record> {
         let id = message.message_id?;
         let body = message.body.unwrap_or_default();
@@ -136,20 +199,13 @@ impl Source for Queue {
     const BATCH_INFO: &'static str = "SqsBatchInfo";
 
     async fn read(&mut self, limit: usize, wait: Duration) -> Result<Vec<Record>, SourceError> {
-        let url = self.url().await?;
-        let most = i32::try_from(limit.clamp(1, MESSAGES)).unwrap_or(1);
         let seconds = i32::try_from(wait.as_secs().min(20)).unwrap_or_default();
-        let received = self
-            .client
-            .receive_message()
-            .queue_url(url)
-            .max_number_of_messages(most)
-            .wait_time_seconds(seconds)
-            .message_system_attribute_names(MessageSystemAttributeName::All)
-            .message_attribute_names("All")
-            .send()
-            .await;
-        let messages = received.map_err(|error| self.failed(error))?.messages.unwrap_or_default();
+        if self.receiving.is_none() {
+            let url = self.url().await?;
+            let most = i32::try_from(limit.clamp(1, MESSAGES)).unwrap_or(1);
+            self.receiving = Some(self.receive(url, most, seconds));
+        }
+        let messages = self.received().await?;
         if messages.is_empty() && seconds == 0 {
             // SQS waits for whole seconds only.
             tokio::time::sleep(wait).await;
@@ -164,28 +220,57 @@ impl Source for Queue {
                 .iter()
                 .enumerate()
                 .map(|(at, record)| {
-                    let handle = record.event["receiptHandle"].as_str().unwrap_or_default();
                     DeleteMessageBatchRequestEntry::builder()
                         .id(at.to_string())
-                        .receipt_handle(handle)
+                        .receipt_handle(receipt_handle(record))
                         .build()
                 })
                 .collect();
             let deleting = self.client.delete_message_batch().queue_url(&url);
             let deleted = deleting.set_entries(Some(entries.map_err(SourceError::new)?)).send().await;
-            for failed in deleted.map_err(|error| self.failed(error))?.failed {
-                if !failed.sender_fault {
-                    return Err(SourceError::new(format_args!(
-                        "SQS does not delete a message: {}",
-                        failed.code
-                    )));
-                }
-                // It has been given out again meanwhile: whoever has it now decides.
-                tracing::warn!(queue = %self.arn, code = failed.code, "a message could not be deleted and comes again");
-            }
+            let deleted = deleted.map_err(|error| self.failed(error))?;
+            self.checked(deleted.failed, "delete")?;
         }
         Ok(())
     }
+
+    async fn finish(&mut self) -> Result<Vec<Record>, SourceError> {
+        let received = self.received().await;
+        self.receives.close();
+        self.receives.wait().await;
+        Ok(received?.into_iter().filter_map(|message| self.record(message)).collect())
+    }
+
+    async fn give_back(&mut self, records: &[Record]) -> Result<(), SourceError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let url = self.url().await?;
+        for some in records.chunks(MESSAGES) {
+            let entries: Result<Vec<ChangeMessageVisibilityBatchRequestEntry>, _> = some
+                .iter()
+                .enumerate()
+                .map(|(at, record)| {
+                    ChangeMessageVisibilityBatchRequestEntry::builder()
+                        .id(at.to_string())
+                        .receipt_handle(receipt_handle(record))
+                        .visibility_timeout(0)
+                        .build()
+                })
+                .collect();
+            let showing = self.client.change_message_visibility_batch().queue_url(&url);
+            let shown = showing.set_entries(Some(entries.map_err(SourceError::new)?)).send().await;
+            let shown = shown.map_err(|error| self.failed(error))?;
+            self.checked(shown.failed, "show again")?;
+        }
+        tracing::debug!(queue = %self.arn, messages = records.len(), "messages are given back");
+        Ok(())
+    }
+}
+
+/// What the queue knows a message by that it has given.
+fn receipt_handle(record: &Record) -> &str {
+    record.event["receiptHandle"].as_str().unwrap_or_default()
 }
 
 /// An attribute that the sender gave a message, as Lambda's events have it.
@@ -215,7 +300,7 @@ mod tests {
     fn a_digest_of_no_attributes_is_told_only_of_what_was_gathered() {
         let config = Config::builder().behavior_version(BehaviorVersion::latest()).build();
         let arn = "arn:aws:sqs:us-east-1:000000000000:orders".parse().unwrap();
-        let queue = Queue { client: Client::from_conf(config), arn, url: None, is_gathered: false };
+        let queue = Queue::of(Client::from_conf(config), arn);
         let message = |digest: Option<&str>| {
             let message = Message::builder().message_id("1").body("{}");
             message.set_md5_of_message_attributes(digest.map(str::to_owned)).build()

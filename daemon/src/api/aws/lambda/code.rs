@@ -89,7 +89,12 @@ impl Code {
         call: &mut Call,
     ) -> Result<UploadedCode, AwsError> {
         match (self.zip_file, self.s3) {
-            (Some(zip_file), S3::Nothing) => upload(registry, zip_file).await,
+            (Some(zip_file), S3::Nothing) => {
+                let uploaded = upload(registry, zip_file).await;
+                // It is on the disk, and what is still to be done with it may take long.
+                call.let_go();
+                uploaded
+            }
             (Some(_), _) => {
                 Err(invalid("Please do not provide other FunctionCode parameters when providing a ZipFile."))
             }

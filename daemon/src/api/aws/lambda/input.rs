@@ -6,11 +6,10 @@ use bytes::Bytes;
 use http::{HeaderMap, request::Parts};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Lambda;
 use crate::{
-    api::aws::error::AwsError,
+    api::aws::{body::Place, error::AwsError},
     functions::{
         FunctionReference, FunctionRegistry, InvalidField, InvalidKind, Qualifier, Region, RevisionId,
     },
@@ -58,8 +57,8 @@ pub(crate) struct Call {
     pub(super) body: Bytes,
     query: Vec<(String, String)>,
     region: Region,
-    /// What a large body takes of the room for such.
-    place: Option<OwnedSemaphorePermit>,
+    /// What a large body takes of its account's room for such.
+    place: Option<Place>,
 }
 
 impl Call {
@@ -68,7 +67,7 @@ impl Call {
         identity: Identity,
         head: Parts,
         body: Bytes,
-        place: Option<OwnedSemaphorePermit>,
+        place: Option<Place>,
         region: Region,
     ) -> Self {
         let decode =
@@ -79,10 +78,19 @@ impl Call {
         Self { identity, labels: Labels::default(), headers: head.headers, body, query, region, place }
     }
 
-    /// Gives the body up and its place to others, before a wait that may be long.
+    /// Gives the body up and its place to others of the account, before a wait that may be long.
     pub(super) fn let_go(&mut self) {
         self.body = Bytes::new();
         self.place = None;
+    }
+
+    /// Takes the body out as the payload of a call, and gives its place up before the call begins: the account's room is for
+    /// what is read, and how long a call takes nobody knows. What payloads of calls take is bounded all the same: a call that
+    /// is not refused has a sandbox or one that is on its way to it, which has 128 MB at the least of the memory budget, and no
+    /// payload has more than 6. How many calls an account has at once, its concurrency says.
+    pub(super) fn take_payload(&mut self) -> Bytes {
+        self.place = None;
+        std::mem::take(&mut self.body)
     }
 
     /// What the path names.

@@ -37,7 +37,7 @@ enum Kind {
 }
 
 /// What both forms of a call have in common.
-fn read(lambda: &Lambda, call: Call, kinds: &[(&str, Kind)]) -> Result<(Kind, Invocation), AwsError> {
+fn read(lambda: &Lambda, mut call: Call, kinds: &[(&str, Kind)]) -> Result<(Kind, Invocation), AwsError> {
     let mut checks = Checks::of_call();
     let (reference, qualifier) = call.function(&mut checks);
     let kind = match call.header("x-amz-invocation-type") {
@@ -76,7 +76,7 @@ fn read(lambda: &Lambda, call: Call, kinds: &[(&str, Kind)]) -> Result<(Kind, In
         ));
     }
     let trace = call.header("x-amzn-trace-id").map(TraceHeader::read);
-    Ok((kind, Invocation { function, qualifier, payload: call.body, client_context, tail, trace }))
+    Ok((kind, Invocation { function, qualifier, payload: call.take_payload(), client_context, tail, trace }))
 }
 
 /// What a service has to show with a call: the ARN of what it calls for.

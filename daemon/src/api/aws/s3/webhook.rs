@@ -43,8 +43,9 @@ impl S3 {
                 return answer;
             }
         }
-        let body = match bodies.read(body, MESSAGE_LIMIT).await {
-            Ok((body, _permit)) => body,
+        let body = match bodies.read(account, body, MESSAGE_LIMIT).await {
+            // None has a place: the limit is that of a small body.
+            Ok((body, _)) => body,
             Err(BodyError::Broken) => {
                 return refused(StatusCode::REQUEST_TIMEOUT, "The body did not arrive whole.");
             }

@@ -26,7 +26,7 @@ use self::{
 use super::{
     AwsDoors,
     answer::{Answer, Body, answer, full, set},
-    body::{Bodies, BodyError},
+    body::{Bodies, BodyError, Place},
     error::AwsError,
 };
 use crate::{
@@ -34,7 +34,10 @@ use crate::{
     functions::{
         FunctionError, FunctionRegistry, FunctionUrl, InvokeMode, UrlAuthType, UrlBase, UrlCaller, UrlTarget,
     },
-    identity::sigv4::{Identity, SignatureError, Verifier},
+    identity::{
+        AccountId,
+        sigv4::{Identity, SignatureError, Verifier},
+    },
     invoke::{Invocation, InvokeError, Invoker, PAYLOAD_LIMIT, Streamed, TraceHeader},
     runtime_api::RequestId,
     sandbox::AcquireError,
@@ -43,9 +46,9 @@ use crate::{
 /// The service that a request to a URL is signed for.
 const SERVICE: &str = "lambda";
 
-/// Large bodies that are taken at the same time, each of 6 MB at the most: none of them takes a place from those who call the
-/// AWS API.
-const LARGE_AT_ONCE: usize = 16;
+/// What large bodies for the URLs of an account may take at the same time, in MB; each has 6 at the most. They take nothing of
+/// what the account has for those who call the AWS API.
+const LARGE_BODIES: u32 = 96;
 
 /// How long a caller may take to send a body, whoever he is.
 const BODY_PATIENCE: Duration = Duration::from_secs(120);
@@ -95,7 +98,7 @@ const FAILED: Refusal = Refusal::Failed("the function failed");
 impl Urls {
     pub(super) fn new(doors: AwsDoors) -> Self {
         let AwsDoors { registry, invoker, verifier, clock, url_base, .. } = doors;
-        Self { registry, invoker, verifier, clock, base: url_base, bodies: Bodies::new(LARGE_AT_ONCE) }
+        Self { registry, invoker, verifier, clock, base: url_base, bodies: Bodies::new(LARGE_BODIES) }
     }
 
     /// Answers a request.
@@ -142,7 +145,7 @@ impl Urls {
             UrlAuthType::None => return Err(forbidden()),
             UrlAuthType::AwsIam => Some(self.verifier.admit(&head, SERVICE, now).map_err(unsigned)?),
         };
-        let (body, _permit) = self.read(body).await?;
+        let (body, place) = self.read(url.arn.account, body).await?;
         let (body, identity) = match &admitted {
             None => (body, None),
             Some(admitted) => {
@@ -159,6 +162,8 @@ impl Urls {
         let trace = head.headers.get(TRACE_HEADER).and_then(|value| value.to_str().ok());
         let trace = TraceHeader::begun_by(trace);
         let event = self.event(url, &head, &body, &path, peer, &request_id, &trace, identity)?;
+        // What is kept from here on is the event, which is bounded as the payload of any call is: `Call::take_payload`.
+        drop((body, place));
         let invocation = Invocation {
             function: url.arn.clone().into(),
             qualifier: None,
@@ -178,11 +183,8 @@ impl Urls {
         })
     }
 
-    async fn read(
-        &self,
-        body: Incoming,
-    ) -> Result<(Bytes, Option<tokio::sync::OwnedSemaphorePermit>), Refusal> {
-        let read = tokio::time::timeout(BODY_PATIENCE, self.bodies.read(body, PAYLOAD_LIMIT)).await;
+    async fn read(&self, account: AccountId, body: Incoming) -> Result<(Bytes, Option<Place>), Refusal> {
+        let read = tokio::time::timeout(BODY_PATIENCE, self.bodies.read(account, body, PAYLOAD_LIMIT)).await;
         match read.unwrap_or(Err(BodyError::Broken)) {
             Ok(read) => Ok(read),
             Err(BodyError::TooLarge) => Err(too_large()),
