@@ -167,7 +167,7 @@ async fn a_layer_version_is_named_by_its_arn_or_by_its_layers_name() {
     refused(&world, 3, "NAME: must be a layer of account 000000000000", &["layer", "versions", &of_another])
         .await;
     let unnamed = ["function", "update-config", &function, "--layer", &layer];
-    refused(&world, 3, "--layer: 1 validation error detected", &unnamed).await;
+    refused(&world, 3, "--layer: must name a layer version", &unnamed).await;
     thaw(&world, &["layer", "delete", &layer, "--version", "1"]).await.ok();
     refused(&world, 3, "does not exist", &["layer", "get", &short]).await;
 }

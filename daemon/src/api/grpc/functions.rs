@@ -15,7 +15,7 @@ use super::{
     attributes::tags,
     download::{Pieces, pieces},
     error::{Refusal, invalid},
-    layers::spelled_out,
+    layers::{NO_LAYER_VERSION, spelled_out},
     upload::{first, receive},
     wire::{self, configuration, expected, parse, parse_optional, parse_reference, parse_size},
 };
@@ -207,6 +207,10 @@ fn variables(environment: Environment) -> Result<functions::Environment, Status>
 
 fn layers<T: AsRef<str>>(registry: &FunctionRegistry, named: &[T]) -> Result<Vec<LayerVersionArn>, Status> {
     let arns: Vec<String> = named.iter().map(|named| spelled_out(registry, named.as_ref())).collect();
+    // What begins as an ARN is told in AWS's words what it lacks.
+    if arns.iter().any(|arn| !arn.starts_with("arn:")) {
+        return Err(invalid("layers", NO_LAYER_VERSION));
+    }
     LayerVersionArn::of_list(&arns).map_err(|error| invalid("layers", error.message))
 }
 

@@ -187,13 +187,13 @@ pub(super) fn spelled_out(registry: &FunctionRegistry, text: &str) -> String {
     own().unwrap_or_else(|| text.to_owned())
 }
 
+/// What is said where no layer version is named.
+pub(super) const NO_LAYER_VERSION: &str = "must name a layer version: NAME:VERSION, such as tools:1, or its ARN; \
+                                           `thaw layer versions NAME` shows which there are";
+
 /// The layer version that a caller names.
 fn layer_version(registry: &FunctionRegistry, text: &str) -> Result<LayerVersionArn, Status> {
-    spelled_out(registry, text).parse().map_err(|_| {
-        let told = "must name a layer version: NAME:VERSION, such as tools:1, or its ARN; `thaw layer versions NAME` shows \
-                    which there are";
-        invalid("layer_version_arn", told)
-    })
+    spelled_out(registry, text).parse().map_err(|_| invalid("layer_version_arn", NO_LAYER_VERSION))
 }
 
 /// The layer that a caller names: by its name, or by the ARN of one of his own.
