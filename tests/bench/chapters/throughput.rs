@@ -1,13 +1,17 @@
-//! What eight callers of a Python function get through, beside what as many bare loops of the same client reach on the same
-//! processors.
+//! What eight callers of a Python function get through by each door, beside what as many bare loops of the same client reach on
+//! the same processors.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use bollard::Docker;
 use tokio::task::JoinSet;
 
 use crate::{
     MEMORY_MB, Options,
+    aws::AwsClient,
     client::Client,
     daemon::Daemon,
     figures::{Section, Series},
@@ -34,20 +38,40 @@ const FUNCTION: &str = "throughput";
 /// # Errors
 /// If anything fails on the way.
 pub(crate) async fn measure(engine: &Docker, _: &Options) -> anyhow::Result<Section> {
-    let (bare, calls) = both(engine, &Subject::python()).await?;
-    let mut section = Section::new("Throughput with 8 callers of one Python function", "bare loop", &bare);
+    of(engine, "Throughput with 8 callers of one Python function", &Subject::python()).await
+}
+
+/// Measures a function of this subject: the bare loops, then the callers by each door.
+///
+/// # Errors
+/// If anything fails on the way.
+pub(super) async fn of(engine: &Docker, title: &str, subject: &Subject) -> anyhow::Result<Section> {
+    let bare = Series::of(floor::many(engine, subject, CALLERS, WARM_UP, SPAN).await?)?;
+    let thawd = Daemon::start(&[]).await?;
+    let measured = through(&thawd, subject).await;
+    thawd.stop().await?;
+    let (grpc, aws) = measured?;
+    let mut section = Section::new(title, "bare loop", &bare);
     section.line("8 bare loops of the runtime client", &bare);
-    section.line("8 callers through thawd", &calls);
-    let part = rate(&calls) / rate(&bare);
-    section.note(format!("calls a second: bare loops {:.0}, thawd {:.0}", rate(&bare), rate(&calls)));
-    section.promise(
-        format!(
-            "thawd's throughput / the bare loops': {:.0} % (at least {:.0} %)",
-            part * 100.0,
-            PART * 100.0
-        ),
-        part >= PART,
-    );
+    section.line("8 callers through gRPC", &grpc);
+    section.line("8 callers through the AWS API", &aws);
+    section.note(format!(
+        "calls a second: bare loops {:.0}, through gRPC {:.0}, through the AWS API {:.0}",
+        rate(&bare),
+        rate(&grpc),
+        rate(&aws)
+    ));
+    for (door, calls) in [("gRPC", &grpc), ("the AWS API", &aws)] {
+        let part = rate(calls) / rate(&bare);
+        section.promise(
+            format!(
+                "throughput by {door} / the bare loops': {:.0} % (at least {:.0} %)",
+                part * 100.0,
+                PART * 100.0
+            ),
+            part >= PART,
+        );
+    }
     Ok(section)
 }
 
@@ -56,33 +80,54 @@ pub(super) fn rate(series: &Series) -> f64 {
     series.count() as f64 / SPAN.as_secs_f64()
 }
 
-/// Measures the bare loops, then the callers.
-///
-/// # Errors
-/// If anything fails on the way.
-pub(super) async fn both(engine: &Docker, subject: &Subject) -> anyhow::Result<(Series, Series)> {
-    let bare = floor::many(engine, subject, CALLERS, WARM_UP, SPAN).await?;
-    let thawd = Daemon::start(&[]).await?;
+/// The callers, by gRPC and by the AWS API.
+async fn through(thawd: &Daemon, subject: &Subject) -> anyhow::Result<(Series, Series)> {
     let client = Client::new(thawd.channel.clone());
-    let measured = calls(&client, subject).await;
-    thawd.stop().await?;
-    Ok((Series::of(bare)?, Series::of(measured?)?))
+    let grpc = Series::of(calls(&client, subject).await?)?;
+    let address = client.status().await?.aws_address;
+    let mut callers: Vec<Box<dyn Caller>> = Vec::new();
+    for _ in 0..CALLERS {
+        // As with AWS's SDKs, whose calls have a connection each while they run.
+        callers.push(Box::new(AwsClient::connect(&address).await?));
+    }
+    Ok((grpc, Series::of(spin(callers).await?)?))
 }
 
-/// The callers: the time of each call.
+/// The callers by gRPC, of a function that is made for them: the time of each call.
 ///
 /// # Errors
 /// If a call fails.
 pub(super) async fn calls(client: &Client, subject: &Subject) -> anyhow::Result<Vec<Duration>> {
     client.create_of(subject, FUNCTION, MEMORY_MB).await?;
+    spin((0..CALLERS).map(|_| Box::new(client.clone()) as Box<dyn Caller>)).await
+}
+
+/// Who makes one call after the other.
+trait Caller: Send {
+    fn call(&mut self) -> Pin<Box<dyn Future<Output = anyhow::Result<Duration>> + Send + '_>>;
+}
+
+impl Caller for Client {
+    fn call(&mut self) -> Pin<Box<dyn Future<Output = anyhow::Result<Duration>> + Send + '_>> {
+        Box::pin(async { Ok(self.invoke(FUNCTION).await?.0) })
+    }
+}
+
+impl Caller for AwsClient {
+    fn call(&mut self) -> Pin<Box<dyn Future<Output = anyhow::Result<Duration>> + Send + '_>> {
+        Box::pin(self.invoke(FUNCTION))
+    }
+}
+
+/// The time of each call of these callers.
+async fn spin(all: impl IntoIterator<Item = Box<dyn Caller>>) -> anyhow::Result<Vec<Duration>> {
     let begun = Instant::now();
     let mut callers = JoinSet::new();
-    for _ in 0..CALLERS {
-        let client = client.clone();
+    for mut caller in all {
         callers.spawn(async move {
             let mut times = Vec::new();
             while begun.elapsed() < WARM_UP + SPAN {
-                let (time, _) = client.invoke(FUNCTION).await?;
+                let time = caller.call().await?;
                 if begun.elapsed() > WARM_UP {
                     times.push(time);
                 }

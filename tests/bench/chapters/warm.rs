@@ -7,6 +7,7 @@ use bollard::Docker;
 
 use crate::{
     MEMORY_MB, Options, WARM_UP,
+    aws::AwsClient,
     client::{Client, field, request_id},
     daemon::Daemon,
     docker,
@@ -42,6 +43,7 @@ pub(crate) async fn measure(engine: &Docker, options: &Options) -> anyhow::Resul
     section.line("floor, whole cycle: event to the next request", &floor.cycle);
     section.line("**warm call**: frozen sandbox, through gRPC", &calls.warm);
     section.line("- of it, the REPORT's Duration: thaw, client, handler", &calls.reported);
+    section.line("**warm call**: frozen sandbox, through the AWS API, signed", &calls.aws);
     section.line("- gRPC alone: a health check on the same connection", &calls.rpc);
     section.line("calls that don't wait for the freeze", &calls.back_to_back);
     section.line("floor after a pause of 2 ms", &floor.rested);
@@ -50,9 +52,13 @@ pub(crate) async fn measure(engine: &Docker, options: &Options) -> anyhow::Resul
     section.line("cgroup: thaw", &pauses.thaw);
     section.line("Docker: pause", &pauses.pause);
     section.line("Docker: unpause", &pauses.unpause);
-    let ratio = calls.warm.p50() / floor.call.p50();
-    section
-        .promise(format!("warm / floor, p50: {ratio:.2} (at most {WARM_TO_FLOOR})"), ratio <= WARM_TO_FLOOR);
+    for (door, warm) in [("gRPC", &calls.warm), ("the AWS API", &calls.aws)] {
+        let ratio = warm.p50() / floor.call.p50();
+        section.promise(
+            format!("warm by {door} / floor, p50: {ratio:.2} (at most {WARM_TO_FLOOR})"),
+            ratio <= WARM_TO_FLOOR,
+        );
+    }
     let share = calls.warm.p50() - floor.call.p50() - pauses.thaw.p50() - calls.rpc.p50();
     section.promise(
         format!(
@@ -72,7 +78,9 @@ pub(crate) async fn measure(engine: &Docker, options: &Options) -> anyhow::Resul
 struct Calls {
     /// A call on a frozen sandbox, as its caller sees it; made as soon as the sandbox was frozen.
     warm: Series,
-    /// The same, after a pause.
+    /// The same through the AWS API, in turn with those.
+    aws: Series,
+    /// As `warm`, after a pause.
     rested: Series,
     /// Calls that don't wait for the freeze, each right after the other.
     back_to_back: Series,
@@ -87,8 +95,9 @@ async fn calls(engine: &Docker, thawd: &Daemon, calls: usize) -> anyhow::Result<
     client.create(FUNCTION, MEMORY_MB).await?;
     client.invoke(FUNCTION).await?;
     client.wait_ready(1).await?;
+    let mut signed = AwsClient::connect(&client.status().await?.aws_address).await?;
     let watch = Watch::of(client.process(engine, FUNCTION).await?)?;
-    let (mut warm, mut rested, mut ids) = (Vec::new(), Vec::new(), HashSet::new());
+    let (mut warm, mut aws, mut rested, mut ids) = (Vec::new(), Vec::new(), Vec::new(), HashSet::new());
     for turn in 0..WARM_UP + 2 * calls {
         let after_rest = turn >= WARM_UP + calls;
         watch.wait()?;
@@ -98,8 +107,13 @@ async fn calls(engine: &Docker, thawd: &Daemon, calls: usize) -> anyhow::Result<
         let (time, id) = client.invoke(FUNCTION).await?;
         if after_rest {
             rested.push(time);
-        } else if turn >= WARM_UP {
+            continue;
+        }
+        watch.wait()?;
+        let through_aws = signed.invoke(FUNCTION).await?;
+        if turn >= WARM_UP {
             warm.push(time);
+            aws.push(through_aws);
             ids.insert(id);
         }
     }
@@ -117,6 +131,7 @@ async fn calls(engine: &Docker, thawd: &Daemon, calls: usize) -> anyhow::Result<
     let reported = reports.iter().filter(is_warm).map(|line| field(line, "\tDuration: "));
     Ok(Calls {
         warm: Series::of(warm)?,
+        aws: Series::of(aws)?,
         rested: Series::of(rested)?,
         back_to_back: Series::of(back_to_back)?,
         reported: Series::of_millis(reported.collect::<anyhow::Result<Vec<_>>>()?)?,
