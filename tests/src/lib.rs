@@ -17,6 +17,7 @@ pub mod daemon;
 pub mod engine;
 pub mod functions;
 pub mod kinesis;
+pub mod mappings;
 pub mod moto;
 pub mod nats;
 pub mod package;

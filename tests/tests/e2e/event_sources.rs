@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use thaw_proto::v1::{
-    CreateEventSourceRequest, DeleteEventSourceRequest, DrainRequest, EventSource, EventSourceSettings,
-    GetEventRequest, GetEventSourceRequest, ListEventsRequest, PutConcurrencyRequest, ResumeRequest,
-    UpdateEventSourceRequest,
+    CreateEventSourceRequest, DeleteEventSourceRequest, DrainRequest, EventSourceSettings, GetEventRequest,
+    ListEventsRequest, PutConcurrencyRequest, ResumeRequest,
 };
 use thaw_tests::{functions::NewFunction, redis::Redis, wait::eventually, world::World};
 
@@ -41,29 +40,8 @@ impl Fed {
         let created = self.world.event_sources().create_event_source(request).await.unwrap().into_inner();
         let created = created.event_source.unwrap();
         assert_eq!(created.state, "Creating");
-        self.in_state(&created.uuid, "Enabled").await;
+        self.world.mapping_in_state(&created.uuid, "Enabled").await;
         created.uuid
-    }
-
-    async fn get(&self, uuid: &str) -> Option<EventSource> {
-        let request = GetEventSourceRequest { uuid: uuid.to_owned() };
-        self.world.event_sources().get_event_source(request).await.ok()?.into_inner().event_source
-    }
-
-    async fn in_state(&self, uuid: &str, state: &str) {
-        eventually(&format!("the mapping is {state}"), async || {
-            self.get(uuid).await.filter(|source| source.state == state).map(drop)
-        })
-        .await;
-    }
-
-    async fn update(&self, uuid: &str, settings: EventSourceSettings) {
-        let request = UpdateEventSourceRequest {
-            uuid: uuid.to_owned(),
-            function_name: String::new(),
-            settings: Some(settings),
-        };
-        self.world.event_sources().update_event_source(request).await.unwrap();
     }
 
     /// What the function has printed after a word, in order.
@@ -173,7 +151,10 @@ async fn what_a_function_reports_as_failed_is_tried_again_alone() {
         .await;
     fed.nothing_pending().await;
     assert_eq!(fed.processed(1).await, ["a"]);
-    assert_eq!(fed.get(&uuid).await.unwrap().last_processing_result, "PROBLEM: Function call failed");
+    assert_eq!(
+        fed.world.mapping(&uuid).await.unwrap().last_processing_result,
+        "PROBLEM: Function call failed"
+    );
 }
 
 #[tokio::test]
@@ -341,7 +322,10 @@ async fn a_source_that_disappears_and_returns_loses_nothing() {
     fed.processed(1).await;
     fed.redis.crash();
     eventually("the mapping tells it", async || {
-        fed.get(&uuid).await.filter(|source| source.last_processing_result.starts_with("PROBLEM: Redis"))
+        fed.world
+            .mapping(&uuid)
+            .await
+            .filter(|source| source.last_processing_result.starts_with("PROBLEM: Redis"))
     })
     .await;
     fed.redis.begin().await;
@@ -356,14 +340,14 @@ async fn a_mapping_that_is_disabled_rests_and_goes_on_where_it_was() {
     let uuid = fed.map(stream()).await;
     fed.add("a").await;
     fed.processed(1).await;
-    fed.update(&uuid, EventSourceSettings { enabled: Some(false), ..stream() }).await;
-    fed.in_state(&uuid, "Disabled").await;
+    fed.world.update_mapping(&uuid, EventSourceSettings { enabled: Some(false), ..stream() }).await;
+    fed.world.mapping_in_state(&uuid, "Disabled").await;
     fed.add("b").await;
-    fed.update(&uuid, EventSourceSettings { enabled: Some(true), ..stream() }).await;
+    fed.world.update_mapping(&uuid, EventSourceSettings { enabled: Some(true), ..stream() }).await;
     assert_eq!(fed.processed(2).await, ["a", "b"]);
     let request = DeleteEventSourceRequest { uuid: uuid.clone() };
     fed.world.event_sources().delete_event_source(request).await.unwrap();
-    eventually("the mapping is gone", async || fed.get(&uuid).await.is_none().then_some(())).await;
+    eventually("the mapping is gone", async || fed.world.mapping(&uuid).await.is_none().then_some(())).await;
     assert_eq!(fed.redis.pending(STREAM).await, (0, 0), "its consumer group is gone, too");
 }
 
@@ -399,10 +383,10 @@ async fn mappings_are_handled_from_the_command_line() {
         (&true.into(), &3.into())
     );
     let uuid = created["UUID"].as_str().expect("a UUID");
-    fed.in_state(uuid, "Disabled").await;
+    fed.world.mapping_in_state(uuid, "Disabled").await;
     assert!(thaw(world, &["event-source", "list", "--function", &fed.name]).await.ok().contains("Disabled"));
     json(&["event-source", "update", uuid, "--enable", "--retries", "-1", "--no-filter"]).await;
-    fed.in_state(uuid, "Enabled").await;
+    fed.world.mapping_in_state(uuid, "Enabled").await;
     let shown = thaw(world, &["event-source", "get", uuid]).await.ok();
     assert!(shown.contains("for ever") && !shown.contains("filter"), "{shown}");
     let tags = json(&["event-source", "tags", uuid, "--set", "stage=b"]).await;
@@ -410,7 +394,7 @@ async fn mappings_are_handled_from_the_command_line() {
     let tags = json(&["event-source", "tags", uuid, "--remove", "team", "--remove", "stage"]).await;
     assert_eq!(tags["Tags"], serde_json::json!({}));
     thaw(world, &["event-source", "delete", uuid]).await.ok();
-    eventually("the mapping is gone", async || fed.get(uuid).await.is_none().then_some(())).await;
+    eventually("the mapping is gone", async || fed.world.mapping(uuid).await.is_none().then_some(())).await;
 }
 
 #[tokio::test]
@@ -434,8 +418,8 @@ async fn a_batch_is_gathered_until_it_is_full_or_its_window_is_over() {
     assert_eq!(calls.iter().filter(|line| line.message.starts_with("START ")).count(), 1);
 
     let shorter = EventSourceSettings { batch_size: Some(100), maximum_batching_window: Some(1), ..stream() };
-    fed.update(&uuid, shorter).await;
-    fed.in_state(&uuid, "Enabled").await;
+    fed.world.update_mapping(&uuid, shorter).await;
+    fed.world.mapping_in_state(&uuid, "Enabled").await;
     fed.add("d").await;
     assert_eq!(fed.processed(4).await[3], "d", "it is not full, and its window is over");
 }

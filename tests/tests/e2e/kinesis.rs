@@ -4,9 +4,7 @@ use std::collections::HashSet;
 
 use prost_types::Timestamp;
 use serde_json::{Value, json};
-use thaw_proto::v1::{
-    CreateEventSourceRequest, EventSourceSettings, GetEventSourceRequest, UpdateEventSourceRequest,
-};
+use thaw_proto::v1::{CreateEventSourceRequest, EventSourceSettings, GetEventSourceRequest};
 use thaw_tests::{
     functions::NewFunction,
     kinesis::Kinesis,
@@ -308,9 +306,8 @@ async fn what_comes_after_a_mapping_was_enabled_is_new_however_late_it_is_read()
     let disabled = EventSourceSettings { enabled: Some(false), ..EventSourceSettings::default() };
     let uuid = fed.map_from("LATEST", None, disabled).await;
     wire.cut();
-    let settings = Some(EventSourceSettings { enabled: Some(true), ..EventSourceSettings::default() });
-    let request = UpdateEventSourceRequest { uuid, settings, ..UpdateEventSourceRequest::default() };
-    fed.world.event_sources().update_event_source(request).await.unwrap();
+    let enabled = EventSourceSettings { enabled: Some(true), ..EventSourceSettings::default() };
+    fed.world.update_mapping(&uuid, enabled).await;
     fed.put(&["a1"]).await;
     fed.world.crash_and_restart().await;
     fed.put(&["a2"]).await;

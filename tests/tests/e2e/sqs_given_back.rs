@@ -2,9 +2,7 @@
 //! longer than a test runs: what is not given back is lost to it.
 
 use serde_json::{Value, json};
-use thaw_proto::v1::{
-    EventSourceSettings, GetEventSourceRequest, PutConcurrencyRequest, UpdateEventSourceRequest,
-};
+use thaw_proto::v1::{EventSourceSettings, PutConcurrencyRequest};
 use thaw_tests::{moto::Moto, wait::eventually};
 
 use crate::{event_sources::printed, sqs::Fed};
@@ -24,25 +22,6 @@ async fn make_fifo(moto: &Moto, name: &str) -> String {
 }
 
 impl Fed {
-    async fn update(&self, uuid: &str, settings: EventSourceSettings) {
-        let request = UpdateEventSourceRequest {
-            uuid: uuid.to_owned(),
-            function_name: String::new(),
-            settings: Some(settings),
-        };
-        self.world.event_sources().update_event_source(request).await.unwrap();
-    }
-
-    /// Waits until a change of a mapping is in force: whoever read the queue before does not any more.
-    async fn in_state(&self, uuid: &str, state: &str) {
-        eventually(&format!("the mapping is {state}"), async || {
-            let request = GetEventSourceRequest { uuid: uuid.to_owned() };
-            let got = self.world.event_sources().get_event_source(request).await.unwrap().into_inner();
-            (got.event_source?.state == state).then_some(())
-        })
-        .await;
-    }
-
     async fn are_hidden(&self, url: &str, count: u32) {
         let what = format!("{count} messages are hidden");
         eventually(&what, async || (self.moto.hidden(url).await == count).then_some(())).await;
@@ -85,7 +64,7 @@ async fn what_is_gathered_when_a_mapping_changes_reaches_the_function_by_its_new
         maximum_batching_window: Some(0),
         ..EventSourceSettings::default()
     };
-    fed.update(&uuid, at_once).await;
+    fed.world.update_mapping(&uuid, at_once).await;
     let mut done = fed.processed(2).await;
     done.sort();
     // The server gives a message to two who ask at the same moment, as a queue may.
@@ -107,11 +86,11 @@ async fn what_comes_while_a_mapping_is_disabled_is_not_lost_to_those_who_asked_b
             let message = json!({ "name": name, "show": true });
             fed.moto.send(&url, &message, &["--message-group-id", "x"]).await;
         };
-        tokio::join!(fed.update(&uuid, enabled(false)), send(&names[0]));
+        tokio::join!(fed.world.update_mapping(&uuid, enabled(false)), send(&names[0]));
         send(&names[1]).await;
         send(&names[2]).await;
-        fed.in_state(&uuid, "Disabled").await;
-        fed.update(&uuid, enabled(true)).await;
+        fed.world.mapping_in_state(&uuid, "Disabled").await;
+        fed.world.update_mapping(&uuid, enabled(true)).await;
         expected.extend(names);
         assert_eq!(fed.processed(expected.len()).await, expected, "in their order");
         if was_given_back(&printed(&fed.world, &fed.name, "event").await) {
