@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::{
     Client,
-    error::{ProvideErrorMetadata, SdkError},
+    error::{BuildError, ProvideErrorMetadata, SdkError},
     operation::receive_message::ReceiveMessageError,
     types::{
         BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
@@ -216,18 +216,11 @@ impl Source for Queue {
     async fn done(&mut self, records: &[Record]) -> Result<(), SourceError> {
         let url = self.url().await?;
         for some in records.chunks(MESSAGES) {
-            let entries: Result<Vec<DeleteMessageBatchRequestEntry>, _> = some
-                .iter()
-                .enumerate()
-                .map(|(at, record)| {
-                    DeleteMessageBatchRequestEntry::builder()
-                        .id(at.to_string())
-                        .receipt_handle(receipt_handle(record))
-                        .build()
-                })
-                .collect();
+            let entries = entries(some, |id, handle| {
+                DeleteMessageBatchRequestEntry::builder().id(id).receipt_handle(handle).build()
+            })?;
             let deleting = self.client.delete_message_batch().queue_url(&url);
-            let deleted = deleting.set_entries(Some(entries.map_err(SourceError::new)?)).send().await;
+            let deleted = deleting.set_entries(Some(entries)).send().await;
             let deleted = deleted.map_err(|error| self.failed(error))?;
             self.checked(deleted.failed, "delete")?;
         }
@@ -247,19 +240,12 @@ impl Source for Queue {
         }
         let url = self.url().await?;
         for some in records.chunks(MESSAGES) {
-            let entries: Result<Vec<ChangeMessageVisibilityBatchRequestEntry>, _> = some
-                .iter()
-                .enumerate()
-                .map(|(at, record)| {
-                    ChangeMessageVisibilityBatchRequestEntry::builder()
-                        .id(at.to_string())
-                        .receipt_handle(receipt_handle(record))
-                        .visibility_timeout(0)
-                        .build()
-                })
-                .collect();
+            let entries = entries(some, |id, handle| {
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder();
+                entry.id(id).receipt_handle(handle).visibility_timeout(0).build()
+            })?;
             let showing = self.client.change_message_visibility_batch().queue_url(&url);
-            let shown = showing.set_entries(Some(entries.map_err(SourceError::new)?)).send().await;
+            let shown = showing.set_entries(Some(entries)).send().await;
             let shown = shown.map_err(|error| self.failed(error))?;
             self.checked(shown.failed, "show again")?;
         }
@@ -268,9 +254,14 @@ impl Source for Queue {
     }
 }
 
-/// What the queue knows a message by that it has given.
-fn receipt_handle(record: &Record) -> &str {
-    record.event["receiptHandle"].as_str().unwrap_or_default()
+/// The entries of a request for several messages: each of an id in it, and of what the queue knows the message by.
+fn entries<E>(
+    records: &[Record],
+    entry: impl Fn(String, &str) -> Result<E, BuildError>,
+) -> Result<Vec<E>, SourceError> {
+    let handle = |record: &Record| record.event["receiptHandle"].as_str().unwrap_or_default().to_owned();
+    let entries = records.iter().enumerate().map(|(at, record)| entry(at.to_string(), &handle(record)));
+    entries.collect::<Result<_, _>>().map_err(SourceError::new)
 }
 
 /// An attribute that the sender gave a message, as Lambda's events have it.
