@@ -38,8 +38,10 @@ const DISCARD: usize = 128 * 1024 * 1024;
 pub(super) enum BodyError {
     /// It is over the limit.
     TooLarge,
-    /// The caller went, or was too slow; or his account sends too much at once.
+    /// The caller went, or was too slow.
     Broken,
+    /// His account sends more at once than it has room for.
+    NoRoom,
 }
 
 /// The room that a large body takes of its account's, until this is dropped.
@@ -72,7 +74,7 @@ impl Bodies {
         let needed = u32::try_from(bytes.div_ceil(MB)).unwrap_or(u32::MAX).min(self.room);
         match tokio::time::timeout(PATIENCE, room.acquire_many_owned(needed)).await {
             Ok(Ok(permit)) => Ok(Place(permit)),
-            Ok(Err(_)) | Err(_) => Err(BodyError::Broken),
+            Ok(Err(_)) | Err(_) => Err(BodyError::NoRoom),
         }
     }
 
@@ -171,7 +173,7 @@ mod tests {
         for body in &mut stalling {
             assert!(body.now_or_never().is_none());
         }
-        assert!(matches!(bodies.read(one, full(2 * MB), LIMIT).await, Err(BodyError::Broken)));
+        assert!(matches!(bodies.read(one, full(2 * MB), LIMIT).await, Err(BodyError::NoRoom)));
         assert!(
             bodies.read(one, full(SMALL), LIMIT).now_or_never().unwrap().is_ok(),
             "small ones take no room"

@@ -158,6 +158,7 @@ impl Door {
             Err(BodyError::Broken) => {
                 return Err(AwsError::new("RequestTimeoutException", "The body did not arrive whole."));
             }
+            Err(BodyError::NoRoom) => return Err(AwsError::no_room_for_body()),
             // The signature covers a body that is not here, so all that is said is how large one may be.
             Err(BodyError::TooLarge) => {
                 let name = match &operation {

@@ -92,6 +92,13 @@ impl AwsError {
         Self { message: None, ..Self::new("AccessDeniedException", "") }
     }
 
+    /// An account sends more at once than there is room for its bodies.
+    pub(super) fn no_room_for_body() -> Self {
+        let told =
+            "The account sends more large requests at once than are taken. Try again when some have ended.";
+        Self { reason: Some(TOO_BUSY), ..Self::new("TooManyRequestsException", told) }
+    }
+
     /// A defect or a broken disk. The caller gets the sentence, the log gets the sources too.
     pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "an operation failed inside");

@@ -49,7 +49,7 @@ impl S3 {
             Err(BodyError::Broken) => {
                 return refused(StatusCode::REQUEST_TIMEOUT, "The body did not arrive whole.");
             }
-            Err(BodyError::TooLarge) => {
+            Err(BodyError::NoRoom | BodyError::TooLarge) => {
                 let told = format!("A notification has at most {MESSAGE_LIMIT} bytes.");
                 return refused(StatusCode::PAYLOAD_TOO_LARGE, &told);
             }

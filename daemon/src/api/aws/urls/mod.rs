@@ -188,6 +188,7 @@ impl Urls {
         match read.unwrap_or(Err(BodyError::Broken)) {
             Ok(read) => Ok(read),
             Err(BodyError::TooLarge) => Err(too_large()),
+            Err(BodyError::NoRoom) => Err(AwsError::no_room_for_body().into()),
             Err(BodyError::Broken) => {
                 Err(AwsError::new("RequestTimeoutException", "The body did not arrive whole.").into())
             }
