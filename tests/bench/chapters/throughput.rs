@@ -1,10 +1,7 @@
 //! What eight callers of a Python function get through by each door, beside what as many bare loops of the same client reach on
 //! the same processors.
 
-use std::{
-    pin::Pin,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use tokio::task::JoinSet;
@@ -85,10 +82,10 @@ async fn through(thawd: &Daemon, subject: &Subject) -> anyhow::Result<(Series, S
     let client = Client::new(thawd.channel.clone());
     let grpc = Series::of(calls(&client, subject).await?)?;
     let address = client.status().await?.aws_address;
-    let mut callers: Vec<Box<dyn Caller>> = Vec::new();
+    let mut callers = Vec::new();
     for _ in 0..CALLERS {
         // As with AWS's SDKs, whose calls have a connection each while they run.
-        callers.push(Box::new(AwsClient::connect(&address).await?));
+        callers.push(AwsClient::connect(&address).await?);
     }
     Ok((grpc, Series::of(spin(callers).await?)?))
 }
@@ -99,28 +96,28 @@ async fn through(thawd: &Daemon, subject: &Subject) -> anyhow::Result<(Series, S
 /// If a call fails.
 pub(super) async fn calls(client: &Client, subject: &Subject) -> anyhow::Result<Vec<Duration>> {
     client.create_of(subject, FUNCTION, MEMORY_MB).await?;
-    spin((0..CALLERS).map(|_| Box::new(client.clone()) as Box<dyn Caller>)).await
+    spin((0..CALLERS).map(|_| client.clone())).await
 }
 
 /// Who makes one call after the other.
-trait Caller: Send {
-    fn call(&mut self) -> Pin<Box<dyn Future<Output = anyhow::Result<Duration>> + Send + '_>>;
+trait Caller: Send + 'static {
+    fn call(&mut self) -> impl Future<Output = anyhow::Result<Duration>> + Send;
 }
 
 impl Caller for Client {
-    fn call(&mut self) -> Pin<Box<dyn Future<Output = anyhow::Result<Duration>> + Send + '_>> {
-        Box::pin(async { Ok(self.invoke(FUNCTION).await?.0) })
+    async fn call(&mut self) -> anyhow::Result<Duration> {
+        Ok(self.invoke(FUNCTION).await?.0)
     }
 }
 
 impl Caller for AwsClient {
-    fn call(&mut self) -> Pin<Box<dyn Future<Output = anyhow::Result<Duration>> + Send + '_>> {
-        Box::pin(self.invoke(FUNCTION))
+    async fn call(&mut self) -> anyhow::Result<Duration> {
+        self.invoke(FUNCTION).await
     }
 }
 
 /// The time of each call of these callers.
-async fn spin(all: impl IntoIterator<Item = Box<dyn Caller>>) -> anyhow::Result<Vec<Duration>> {
+async fn spin(all: impl IntoIterator<Item = impl Caller>) -> anyhow::Result<Vec<Duration>> {
     let begun = Instant::now();
     let mut callers = JoinSet::new();
     for mut caller in all {
