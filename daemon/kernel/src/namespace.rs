@@ -4,9 +4,9 @@
 //! none ever returns: each entry is a new thread that does its errand and ends.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     net::{SocketAddr, TcpListener},
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
     thread,
 };
@@ -45,6 +45,20 @@ impl ContainerNamespaces {
             File::open(&path).map_err(KernelError::of("open", path))
         };
         Ok(Self { pid, process, network: open("net")?, mounts: open("mnt")? })
+    }
+
+    /// Whether neither is a namespace of this daemon's: what shares one with it has no wall there.
+    ///
+    /// # Errors
+    /// If the daemon's own can't be looked at.
+    pub fn are_apart(&self) -> Result<bool, KernelError> {
+        let is_own = |name: &str, theirs: &File| {
+            let path = format!("/proc/self/ns/{name}");
+            let own = fs::metadata(&path).and_then(|own| Ok((own, theirs.metadata()?)));
+            let (own, theirs) = own.map_err(KernelError::of("look at", path))?;
+            Ok((own.dev(), own.ino()) == (theirs.dev(), theirs.ino()))
+        };
+        Ok(!is_own("net", &self.network)? && !is_own("mnt", &self.mounts)?)
     }
 
     /// Whether the process still lives.
@@ -120,10 +134,7 @@ fn inside<T: Send>(errand: impl FnOnce() -> Result<T, KernelError> + Send) -> Re
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs,
-        process::{Child, Command, Stdio},
-    };
+    use std::process::{Child, Command, Stdio};
 
     use super::*;
 
@@ -132,14 +143,13 @@ mod tests {
 
     impl Container {
         fn start() -> Self {
+            Self::with(&["--net", "--mount"])
+        }
+
+        fn with(namespaces: &[&str]) -> Self {
             let child = Command::new("unshare")
-                .args([
-                    "--net",
-                    "--mount",
-                    "sh",
-                    "-c",
-                    "ip link set lo up 2>/dev/null; echo ready; exec sleep 1000",
-                ])
+                .args(namespaces)
+                .args(["sh", "-c", "ip link set lo up 2>/dev/null; echo ready; exec sleep 1000"])
                 .stdout(Stdio::piped())
                 .spawn()
                 .unwrap();
@@ -245,6 +255,15 @@ mod tests {
         assert!(container.sh(&format!("test -e {}/app.py", target.display())));
         namespaces.unmount(&target).unwrap();
         assert!(!container.sh(&format!("test -e {}/app.py", target.display())));
+    }
+
+    #[test]
+    fn who_shares_a_namespace_with_the_daemon_is_not_apart() {
+        assert!(Container::start().namespaces().are_apart().unwrap());
+        assert!(!ContainerNamespaces::open(std::process::id()).unwrap().are_apart().unwrap());
+        for one in ["--net", "--mount"] {
+            assert!(!Container::with(&[one]).namespaces().are_apart().unwrap(), "{one} is not enough");
+        }
     }
 
     #[test]

@@ -160,6 +160,10 @@ fn prestart(base: &Base) -> Option<Order<'_>> {
 fn enter(host: &Host, pid: u32, container: &str) -> Result<(ContainerNamespaces, Cgroup), LaunchError> {
     let namespaces = ContainerNamespaces::open(pid)?;
     let cgroup = host.cgroups.of_container(pid, container)?;
+    // That they are apart is the engine's work. Whatever engine it is, no function gets into what has no walls.
+    if !namespaces.are_apart()? {
+        return Err(LaunchError::Broken("its container shares the host's network or file systems"));
+    }
     if !namespaces.is_alive() {
         return Err(EngineError::EndedAtOnce(container.to_owned()).into());
     }
